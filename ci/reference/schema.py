@@ -14,7 +14,16 @@ from ci.runners import Runner
 from matrix import condition, hardware, model, recorded
 from matrix.planning import beside
 from matrix.source import Source
-from reports.gate.allowances import AcceptedIdentity, AllowedTag, Attached, NotReplayed, NotRun, Unpredicted, Unproven
+from reports.gate.allowances import (
+    AcceptedIdentity,
+    AllowedTag,
+    Attached,
+    FailedStop,
+    NotReplayed,
+    NotRun,
+    Unpredicted,
+    Unproven,
+)
 from reports.gate.clauses import Flake, Throughput
 from reports.gate.depth import DepthUnknown
 from reports.gate.policy import Policy, Requirement
@@ -69,6 +78,7 @@ KINDS = (
     FileKind(Unpredicted, "entry of `predictions:` of a gate"),
     FileKind(Attached, "entry of `attached:` of a gate"),
     FileKind(AllowedTag, "entry of `allow_tags:` of a gate"),
+    FileKind(FailedStop, "entry of `shutdown:` of a gate"),
     FileKind(Flake, "entry of `flakes:` of a gate"),
     FileKind(Throughput, "`throughput:` of a gate"),
     FileKind(Runner, "entry of `runners:` in `ci/runners.yaml`, under a rig's id"),

@@ -40,12 +40,8 @@ def print_table(shown: View, console: Console) -> None:
         console.print(
             Text("\n  ".join([f"\n{test.status} {test.nodeid}", *map(_cut_text, test.notes)]), STYLES["noted"])
         )
-    for cell, text in shown.relaunched:
-        console.print(Text(f"\nlaunched again {cell}\n  {_cut_text(text)}", STYLES["noted"]))
-    for cell, text in shown.accepted:
-        console.print(Text(f"\n{cell}\n  {_cut_text(text)}", STYLES["noted"]))
-    for cell, message in shown.not_run:
-        console.print(Text(f"\n{Status.NOT_RUN_AS_KNOWN} {cell}\n  {_cut_text(message)}", STYLES["noted"]))
+    for head, text in _iterate_notes(shown):
+        console.print(Text(f"\n{head}\n  {_cut_text(text)}", STYLES["noted"]))
     for name, told in shown.asked_again:
         console.print(
             Text(f"\nanswered more than once: {_cut_text(name)}\n  {defuse_line(told, TOLD_CHARS)}", STYLES["noted"])
@@ -58,6 +54,14 @@ def print_table(shown: View, console: Console) -> None:
         console.print(f"{shown.excluded:,} combinations excluded, each with its reason: glm-matrix list --excluded")
     green = shown.verdict is None or shown.verdict.green
     console.print(Text(make_headline(shown), "bold green" if green else "bold red"))
+
+
+def _iterate_notes(shown: View) -> Iterator[tuple[str, str]]:
+    """Yield what is to be known of a cell whatever its tests came to, each with its head line."""
+    yield from ((f"launched again {cell}", text) for cell, text in shown.relaunched)
+    yield from ((f"ended badly when stopped {cell}", text) for cell, text in shown.stopped)
+    yield from shown.accepted
+    yield from ((f"{Status.NOT_RUN_AS_KNOWN} {cell}", text) for cell, text in shown.not_run)
 
 
 def _make_table(suites: Sequence[str], title: str, lines: Sequence[BoardLine]) -> Table:
@@ -114,6 +118,12 @@ def _cut_text(text: str) -> str:
     return defuse_line(text, TEXT_CHARS)
 
 
+def _list_engines(title: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a section with a line for each engine, by a cell of its plan; nothing where there is none."""
+    lines = [f"- {_format_code(cell)} {_escape_markdown(text)}" for cell, text in pairs]
+    return ["", f"## {title}", "", *lines] if lines else []
+
+
 def render_markdown(shown: View) -> str:
     """Render the report as GitHub-flavoured Markdown. Model output is shown as code, with its backticks and bars
     defused."""
@@ -143,9 +153,8 @@ def render_markdown(shown: View) -> str:
         lines += [
             f"- **{t.status}** {_format_code(t.nodeid)} {_escape_markdown('; '.join(t.notes))}" for t in shown.noted
         ]
-    if shown.relaunched:
-        lines += ["", "## Launched again after a crash", ""]
-        lines += [f"- {_format_code(cell)} {_escape_markdown(text)}" for cell, text in shown.relaunched]
+    lines += _list_engines("Launched again after a crash", shown.relaunched)
+    lines += _list_engines("Ended badly when stopped", shown.stopped)
     if shown.asked_again:
         lines += ["", "## Answered more than once", ""]
         lines += [f"- {_format_code(name)} {_escape_markdown(told)}" for name, told in shown.asked_again]

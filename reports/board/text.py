@@ -199,6 +199,15 @@ class View:
         return tell_asked_again(self.board.rows)
 
     @property
+    def stopped(self) -> tuple[tuple[str, str], ...]:
+        """Each engine that did not end cleanly when it was stopped, once: the first cell of its plan, and how."""
+        first: dict[tuple[str, str, str], tuple[str, str]] = {}
+        for row in self.board.rows:
+            for each in row.bad_stops:
+                first.setdefault((each.run, each.fingerprint, each.message), (row.cell, each.message))
+        return tuple(first.values())
+
+    @property
     def relaunched(self) -> tuple[tuple[str, str], ...]:
         """Each launch that followed a crash, once: the cell whose test asked for it, and its message."""
         launches = (each for row in self.board.rows for each in row.launches if each.data.get(AFTER) == CRASH)

@@ -10,7 +10,7 @@ from matrix.wording import cut_text
 from reports.evidence.attempts import order_by_time
 from reports.evidence.by_cell import CellReader
 from reports.evidence.summary import TOK_S, TTFT_MS, CellRow, LaunchIndex, SettledTest, make_board_of_visible
-from reports.evidence.types import AFTER, EMPTY, Launch, Result
+from reports.evidence.types import AFTER, EMPTY, Launch, Result, Stop
 
 MESSAGE_CHARS: Final = 300  # of a thin row
 
@@ -29,10 +29,12 @@ def iterate_rows(
         Unstreamable: see `CellReader`.
     """
     started = LaunchIndex([r for r in order_by_time(reader.shared) if isinstance(r, Launch)])
+    stops = [r for r in order_by_time(reader.shared) if isinstance(r, Stop)]
     for cell in reader.cells if cells is None else cells:
         own = list(reader.read_cell(cell))
         plans = {r.fingerprint for r in own} | {r.fingerprint for r in started.list_launches(cell, ())}
-        records = [*started.list_launches(cell, plans - {""}), *own]
+        ended = (r for r in stops if r.fingerprint in plans)
+        records = [*started.list_launches(cell, plans - {""}), *own, *ended]
         expected = {cell: facts[cell]} if cell in facts else {}
         board = make_board_of_visible(records, expected, {cell: owed[cell]} if cell in owed else {})
         yield from (row for row in board.rows if row.cell == cell)

@@ -33,6 +33,7 @@ from reports.evidence.types import (
     Record,
     Result,
     Run,
+    Stop,
     suite_of,
 )
 
@@ -51,6 +52,7 @@ SKIPPED = frozenset(
     }
 )
 ALONE, NAMED = 5, 10  # absent tests of a cell: so many have a line each, else so many are named in one
+CLEAN = "clean"  # of a stop
 LAUNCHED = frozenset({"before_ready", "first_request", "attach", "relaunch"})  # `at` of a result that tells a launch
 
 
@@ -116,12 +118,18 @@ class CellRow:
     proofs: tuple[Proof, ...] = ()
     script: str = ""  # that launches it
     kept: tuple[Kept, ...] = ()  # where what its tests asked and were told is kept
+    stops: tuple[Stop, ...] = ()  # how engines of its plans ended when they were stopped, by time
 
     @property
     def launch(self) -> Launch | None:
         """The last launch that counts, unless one failed: a later start does not excuse it."""
         failed = next((each for each in self.standing if each.outcome != "ok"), None)
         return failed or (self.standing[-1] if self.standing else None)
+
+    @property
+    def bad_stops(self) -> tuple[Stop, ...]:
+        """How its engines ended that did not end cleanly when they were stopped."""
+        return tuple(each for each in self.stops if each.outcome != CLEAN)
 
     @property
     def crashes(self) -> tuple[Launch, ...]:
@@ -267,8 +275,12 @@ def make_board_of_visible(
     for cell, tests in (owed or {}).items():
         cells.setdefault(cell, _Gathered()).owed |= dict.fromkeys(tests)
     started = LaunchIndex([r for r in records if isinstance(r, Launch)])
+    stops: dict[str, list[Stop]] = {}
+    for each in records:
+        if isinstance(each, Stop):
+            stops.setdefault(each.fingerprint, []).append(each)
     return Board(
-        rows=tuple(_make_row(cell, gathered, started, retries) for cell, gathered in cells.items()),
+        rows=tuple(_make_row(cell, gathered, started, retries, stops) for cell, gathered in cells.items()),
         runs=tuple(r for r in records if isinstance(r, Run)),
         loose=tuple(r for r in records if isinstance(r, Result) and not r.cell),
         lost=count_lost(records),
@@ -312,7 +324,9 @@ class LaunchIndex:
         return tuple(self.launches[place] for place in sorted({p for key in keys for p in self.places.get(key, ())}))
 
 
-def _make_row(cell: str, found: _Gathered, started: LaunchIndex, retries: Retries) -> CellRow:
+def _make_row(
+    cell: str, found: _Gathered, started: LaunchIndex, retries: Retries, stops: Mapping[str, Sequence[Stop]]
+) -> CellRow:
     findings: dict[str, list[Found]] = {}
     for each in found.findings:
         findings.setdefault(each.nodeid, []).append(each)
@@ -338,6 +352,7 @@ def _make_row(cell: str, found: _Gathered, started: LaunchIndex, retries: Retrie
         proofs=tuple(found.proofs),
         script=found.script,
         kept=tuple(found.kept),
+        stops=tuple(each for plan in sorted(found.fingerprints) for each in stops.get(plan, ())),
     )
 
 

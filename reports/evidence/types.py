@@ -17,7 +17,8 @@ from reports.evidence.build import build_record
 from reports.evidence.finding import as_json_number
 
 SURROGATE = re.compile("[\ud800-\udfff]")
-SCHEMA = 4  # 1: before runs said it; 3: state of the source, depth; 4: continues; readers keep what they do not know
+# 1: before runs said it; 3: state of the source, depth; 4: continues; 5: stop. Readers keep what they do not know.
+SCHEMA = 5
 ProofOutcome = Literal["proven", "refuted", "unproven"]
 AFTER, CRASH = "after", "crash"  # in the data of a launch that follows the engine's own end
 Data = Mapping[str, Any]  # JSON values only, see `as_json_data`
@@ -121,6 +122,17 @@ class Launch(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stop(Record):
+    """How an engine ended that was asked to stop (`matrix.judging.engine_end`). Of a plan, and of no cell: the cells of
+    one plan share their engine."""
+
+    outcome: str  # clean, trouble, hang, crash
+    exit_code: int
+    seconds: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found(Record):
     """A `reports.evidence.finding.Finding` as recorded."""
 
@@ -199,6 +211,7 @@ KINDS: Mapping[str, type[Record]] = {
     "cell": CellFacts,
     "expected": Expected,
     "launch": Launch,
+    "stop": Stop,
     "finding": Found,
     "measurement": Measured,
     "proof": Proof,

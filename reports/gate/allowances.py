@@ -6,17 +6,20 @@ engine, so its clause also needs the words that it excuses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from matrix.errors import Problem, suggest_nearest
 from matrix.model import Cell
 from matrix.signature import find_pattern_problem, find_vague_matches
 from matrix.yaml.known_shape import names_nobody, says_nothing
 from matrix.yaml.yamltext import Document, Loc
+
+LINK: Final = re.compile(r"https?://[\w.-]*\w\.\w[\w.-]*(?::\d+)?/\S+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,17 @@ class AllowedTag:
     until: date  # past it, the cells are red
 
 
+@dataclass(frozen=True, kw_only=True)
+class FailedStop:
+    """Engines that may crash while they are being stopped, for a while."""
+
+    cells: str  # glob over cell ids
+    signature: str  # pattern over how it ended
+    issue: str  # where somebody looks for the cause
+    owner: str  # who answers for it
+    until: date  # past it, the cells are red
+
+
 class Ending(Protocol):
     """A clause that ends."""
 
@@ -120,7 +134,8 @@ class Softened(NamedTuple):
         return f"{self.text}{late}"
 
     def tell_accepted(self) -> str:
-        return f"{self.text} Accepted until {self.clause.until} by {self.clause.owner}: {self.clause.why}"
+        why = getattr(self.clause, "why", "") or self.clause.issue
+        return f"{self.text} Accepted until {self.clause.until} by {self.clause.owner}: {why}"
 
 
 def find_longest(clauses: Iterator[Clause] | Sequence[Clause]) -> Clause | None:
@@ -131,17 +146,18 @@ def find_longest(clauses: Iterator[Clause] | Sequence[Clause]) -> Clause | None:
 Clauses = Mapping[str, Sequence[Any]]  # by key of the policy
 
 WITH_REASON = ("not_replayed", "depth_unknown", "identity", "unproven", "predictions", "attached", "allow_tags")
-OF_CELLS = ("not_replayed", "identity", "unproven", "predictions", "attached")
+OF_CELLS = ("not_replayed", "identity", "unproven", "predictions", "attached", "shutdown")
 
 
 def find_allowance_problems(doc: Document, clauses: Clauses) -> Iterator[Problem]:
     """Yield each allowance without an owner, a reason, or the parts, features, words or image that it is about."""
-    for key in ("not_run", *WITH_REASON):
+    for key in ("not_run", "shutdown", *WITH_REASON):
         for i, clause in enumerate(clauses[key]):
             yield from (doc.problem((key, i, name), why) for name, why in _find_empty(clause))
-    for i, predicted in enumerate(clauses["predictions"]):
-        for why in _find_wrong_signature(predicted.signature):
-            yield doc.problem(("predictions", i, "signature"), why)
+    for key in ("predictions", "shutdown"):
+        for i, clause in enumerate(clauses[key]):
+            for why in _find_wrong_signature(clause.signature):
+                yield doc.problem((key, i, "signature"), why)
 
 
 def _find_empty(clause: Any) -> Iterator[tuple[str, str]]:
@@ -150,6 +166,8 @@ def _find_empty(clause: Any) -> Iterator[tuple[str, str]]:
     for name, is_empty in (("owner", names_nobody), ("why", says_nothing)):
         if name in own and is_empty(own[name]):
             yield name, "who answers for that, and why? words are needed"
+    if not LINK.fullmatch(issue := own.get("issue", "https://example.org/1")):
+        yield "issue", f"expected a link to where the cause is looked for, got {issue!r}"
     if not own.get("parts", True):
         yield "parts", "names no part: which may be another's?"
     if not own.get("features", True):

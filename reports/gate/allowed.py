@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
+from typing import Final
 
 from matrix.planning.images import find_tag
 from reports.compare.prediction import Prediction
@@ -16,6 +17,8 @@ from reports.evidence.summary import CellRow
 from reports.expected import ExpectedCell
 from reports.gate.allowances import Softened, find_longest
 from reports.gate.policy import Policy
+
+TOLD_STOPS: Final = frozenset({"clean", "trouble", "hang"})
 
 
 def find_softened_launch(policy: Policy, row: CellRow) -> Iterator[Softened]:
@@ -26,6 +29,12 @@ def find_softened_launch(policy: Policy, row: CellRow) -> Iterator[Softened]:
     if any(each.attached for each in row.launches):
         text = "its engine was started by somebody else, so its plan is a claim and not a fact."
         yield Softened("attached", text, find_longest([c for c in policy.attached if fnmatchcase(row.cell, c.cells)]))
+    for each in row.stops:
+        if each.outcome not in TOLD_STOPS:  # a word of a later version is not known to be harmless
+            own = (c for c in policy.shutdown if fnmatchcase(row.cell, c.cells))
+            fits = [c for c in own if re.search(c.signature, each.message)]
+            text = f"its engine crashed while it was being stopped: {each.message}."
+            yield Softened("shutdown", text, find_longest(fits))
 
 
 def find_softened_features(
@@ -53,6 +62,17 @@ def _tell_unmet(p: Prediction) -> str:
     if p.outcome == "absent" and p.of_effect:
         return f"whether {p.feature} changes {p.what} as predicted cannot be judged: {p.detail}."
     return ""
+
+
+def tell_stops(shown: Sequence[CellRow]) -> Iterator[str]:
+    """Yield once how each engine ended that was stopped neither cleanly nor by a crash."""
+    first = {
+        (each.run, each.fingerprint, each.message): f"{row.cell}: when its engine was stopped, {each.message}."
+        for row in reversed(shown)
+        for each in row.bad_stops
+        if each.outcome in TOLD_STOPS
+    }
+    yield from reversed(first.values())
 
 
 def tell_softened(

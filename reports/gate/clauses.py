@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,8 +14,8 @@ from matrix.known.reach import read_reach
 from matrix.signature import find_pattern_problem, find_vague_matches
 from matrix.yaml import yamltext
 from matrix.yaml.known_shape import names_nobody
+from reports.gate.allowances import LINK
 
-LINK: Final = re.compile(r"https?://[\w.-]*\w\.\w[\w.-]*(?::\d+)?/\S+")
 MOST: Final = 0.5  # of the attempts; what fails more often is broken
 LEAST_ASKED: Final = 2  # of one question, every failure is a rate of a half at least
 

@@ -28,7 +28,7 @@ from reports.evidence.types import SCHEMA, CellFacts, End, Expected, Record, Res
 from reports.expected import ExpectedCell
 from reports.gate import speed as gate_speed
 from reports.gate.accepted_identity import doubt_identity, tell_accepted
-from reports.gate.allowed import find_softened_features, find_softened_launch, tell_softened
+from reports.gate.allowed import find_softened_features, find_softened_launch, tell_softened, tell_stops
 from reports.gate.base import link_runs, tell_uncarried
 from reports.gate.bounds import RULE as BOUNDS
 from reports.gate.bounds import judge_bounds
@@ -127,6 +127,7 @@ def judge_evidence(
         *speed.told,
         *bounded.told,
         *tell_accepted(policy, shown),
+        *tell_stops(shown),
         *tell_softened(policy, expected, shown, predicted, now.date()),
         *(f"same answers: {s}" for s in alike if s.outcome == "same"),
         *(f"another backend: {b}" for b in beside if b.prompts and b.outcome != "differs"),

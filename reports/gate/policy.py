@@ -25,6 +25,9 @@ accepted:                                # evidence that is of another source, o
   - {what: another_commit, of: "8b0f908*", owner: me, why: nothing that it ran has changed, until: 2027-01-31}
 not_run:                                 # launches that may fail as a known failure says, each by name
   - {known_failure: sglang_gptq_experts_in_bf16, cells: "sm90x1*.sglang_*", owner: me, until: 2027-01-31}
+shutdown:                                # engines that crash while they are being stopped
+  - {cells: "cpu.*", signature: "ended by SIGSEGV when it was stopped: free.* invalid pointer",
+     issue: "https://example.org/1", owner: me, until: 2027-01-31}
 flakes:                                  # failures that `pytest --retry-of RUN` may answer, while they are rare
   - {cells: "cpu.*", tests: [test_finds_the_needle_beyond_index_topk], signature: "needle.found: NOT OK",
      issue: "https://example.org/1", owner: me, rate: 0.02, least_asked: 50, until: 2027-01-31}
@@ -70,6 +73,7 @@ from reports.gate.allowances import (
     AcceptedIdentity,
     AllowedTag,
     Attached,
+    FailedStop,
     NotReplayed,
     NotRun,
     Unpredicted,
@@ -130,6 +134,7 @@ class Policy:
     depth: Depth = "quick"  # of what cells owe, and the least that a run asked
     depth_unknown: tuple[DepthUnknown, ...] = ()  # else a run that does not say its depth is red
     not_run: tuple[NotRun, ...] = ()  # else a cell that did not run, as known, is red
+    shutdown: tuple[FailedStop, ...] = ()  # else an engine that crashed while it was being stopped is red
     flakes: tuple[Flake, ...] = ()  # else a failure is red although a retry did not show it again
     throughput: Throughput | None = None  # else speed is told and not judged
 

@@ -105,6 +105,8 @@ def _list_facts(row: CellRow, about: About) -> Iterator[tuple[str, str]]:
     for each in row.launches:
         if each.data.get(AFTER) == CRASH:
             yield "launched again", each.message
+    for stop in row.bad_stops:
+        yield "ended badly when stopped", stop.message
     yield "plan", ", ".join(sorted(row.fingerprints)) or "not said"
 
 

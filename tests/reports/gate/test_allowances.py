@@ -16,10 +16,12 @@ from reports.gate.policy import Policy
 
 END = (datetime.now(UTC) + timedelta(days=30)).date()
 WHO = f"owner: me, why: seen by hand, until: {END}"
+ISSUE = "https://example.org/1"
 CLAUSES = {
     "unproven": f"{{cells: '*.mtp', features: [mtp], {WHO}}}",
     "predictions": f"{{cells: '*.mtp', features: [mtp], signature: mtp does not change bytes as predicted, {WHO}}}",
     "attached": f"{{cells: '*.mtp', {WHO}}}",
+    "shutdown": f"{{cells: '*.mtp', signature: by SIGSEGV when stopped, issue: {ISSUE}, owner: me, until: {END}}}",
     "allow_tags": f"{{image: 'vllm/vllm-openai:*', {WHO}}}",
 }
 # What they are about, and what bounds them: none of these makes anything red softer.
@@ -67,6 +69,8 @@ def test_a_word_for_all_cells_and_all_time_is_refused(tmp_path: Path, key: str, 
     ],
 )
 def test_a_clause_says_who_why_and_until_when(tmp_path: Path, key: str, change: tuple[str, str], why: str) -> None:
+    if key == "shutdown" and "why" in change[0]:  # its reason is an issue
+        change, why = (f"issue: {ISSUE}", "issue: soon"), "expected a link"
     assert why in refuse(tmp_path, key, f" [{CLAUSES[key].replace(*change)}]")
 
 

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from reports.board.terminal import render_markdown
+from reports.board.text import make_view
+from reports.evidence.summary import make_board
 from reports.gate import gate
-from reports.gate.allowances import AllowedTag, Attached, Unpredicted, Unproven
+from reports.gate.allowances import AllowedTag, Attached, FailedStop, Unpredicted, Unproven
 from reports.gate.gate import Verdict
 from reports.gate.policy import Policy
 from tests.reports import world
@@ -23,6 +26,8 @@ UNPROVEN = Unproven(cells="cpu.*", features=("mtp",), **WHO)
 ATTACHED = Attached(cells=PLAIN, **WHO)
 BY_TAG = AllowedTag(image="vllm/*", **WHO)
 INERT = "indexcache does not change bytes as predicted"
+ISSUE = "https://example.org/1"
+FAILED_STOP = FailedStop(cells="cpu.*", signature="invalid pointer in ~NCCLComm", issue=ISSUE, owner="me", until=TODAY)
 UNPREDICTED = Unpredicted(cells=SHARED, features=("indexcache",), signature=INERT, **WHO)
 
 
@@ -40,10 +45,20 @@ def _serve_inert() -> list[Json]:
     return [*fields, world.size(SHARED, world.LAYERS)]
 
 
+CRASHED = "it ended by SIGSEGV when it was stopped: free(): invalid pointer in ~NCCLComm"
+
+
+def _stop(outcome: str, message: str = CRASHED) -> list[Json]:
+    """Add how the engine of the first cell's plan ended, which was stopped."""
+    stop = {"kind": "stop", "fingerprint": "f0", "outcome": outcome, "exit_code": 139, "seconds": 1.5}
+    return [*world.green(), {**stop, "message": message}]
+
+
 CASES: dict[str, tuple[Callable[[], list[Json]], str, Any]] = {
     "unproven": (lambda: _edit("proof", outcome="unproven"), "unproven", UNPROVEN),
     "attached": (_attach, "attached", ATTACHED),
     "image": (lambda: _edit("launch", versions={"image_reference": TAG}), "allow_tags", BY_TAG),
+    "shutdown": (lambda: _stop("crash"), "shutdown", FAILED_STOP),
     "prediction": (_serve_inert, "predictions", UNPREDICTED),
 }
 OTHERS: dict[str, tuple[str, Any]] = {
@@ -52,6 +67,8 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "of another server": ("attached", replace(ATTACHED, cells=WITH_MTP)),
     "of another image": ("image", replace(BY_TAG, image="lmsysorg/*")),
     "of another prediction's feature": ("prediction", replace(UNPREDICTED, features=("mtp",))),
+    "of another end": ("shutdown", replace(FAILED_STOP, signature="double free in ~NCCLComm")),
+    "of another cell's engine": ("shutdown", replace(FAILED_STOP, cells=WITH_MTP)),
     "of other words": ("prediction", replace(UNPREDICTED, signature="numbers as predicted")),
     "of another cell's prediction": ("prediction", replace(UNPREDICTED, cells=PLAIN)),
 }
@@ -65,7 +82,8 @@ def judge(case: str, *clauses: Any) -> Verdict:
 
 
 def _list_accepted(verdict: Verdict) -> list[str]:
-    return [line for line in verdict.told if f"Accepted until {TODAY} by me: seen by hand" in line]
+    accepted = f"Accepted until {TODAY} by me: "
+    return [line for line in verdict.told if f"{accepted}seen by hand" in line or f"{accepted}{ISSUE}" in line]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -102,3 +120,25 @@ def test_a_launch_that_failed_is_told_and_not_what_was_allowed_of_it() -> None:
     fields = [{**f, "outcome": "EngineExited"} if f["kind"] == "launch" else f for f in _attach()]
     verdict = gate.judge_evidence(replace(POLICY, attached=(ATTACHED,)), EXPECTED, world.seal(fields), now=NOW)
     assert not verdict.green and "launch" in {r.rule for r in verdict.reasons}
+
+
+@pytest.mark.parametrize("outcome", ["hang", "trouble"])
+def test_an_engine_that_had_to_be_killed_is_told_and_not_red(outcome: str) -> None:
+    told = "it did not end within 30 s of being asked to stop, and was killed: Waiting 60.0 seconds for CUDA coredumps"
+    verdict = gate.judge_evidence(POLICY, EXPECTED, world.seal(_stop(outcome, told)), now=NOW)
+    assert verdict.green
+    assert [line for line in verdict.told if told in line] == [f"{PLAIN}: when its engine was stopped, {told}."]
+
+
+def test_a_clean_end_is_not_told_and_a_word_of_a_later_version_is_red() -> None:
+    clean = gate.judge_evidence(POLICY, EXPECTED, world.seal(_stop("clean", "")), now=NOW)
+    assert clean.green and not any("stopped" in line for line in clean.told)
+    later = gate.judge_evidence(POLICY, EXPECTED, world.seal(_stop("exploded", "loudly")), now=NOW)
+    assert [r.rule for r in later.reasons] == ["shutdown"]
+    assert "its engine crashed while it was being stopped: loudly." in str(later.reasons[0])
+
+
+def test_reports_show_how_an_engine_ended_without_a_policy_too() -> None:
+    board = make_board(world.seal(_stop("crash")))
+    text = render_markdown(make_view(board))
+    assert "## Ended badly when stopped" in text and "SIGSEGV when it was stopped" in text
