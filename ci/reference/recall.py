@@ -25,6 +25,7 @@ SIBLINGS: Final = Path(__file__).parent / "siblings.yaml"
 OF_GUARDS: Final = Path(__file__).parent / "siblings_of_guards.yaml"
 OF_TUTORIALS: Final = Path(__file__).parent / "siblings_of_tutorials.yaml"
 OF_HOSTS: Final = Path(__file__).parent / "siblings_of_hosts.yaml"
+OF_OPERATORS: Final = Path(__file__).parent / "siblings_of_operators.yaml"
 DATA: Final = Path(__file__).parent / "recall.yaml"
 # As published for GLM-5.1.
 PATTERN: Final = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
@@ -34,6 +35,7 @@ ROUNDS: Final[Mapping[Path, tuple[str, int]]] = {
     OF_GUARDS: ("lines against the engines' guards", 42),
     OF_TUTORIALS: ("words of older tutorials, and pairs that guides have together", 17),
     OF_HOSTS: ("everyday slips: containers, scripts, names and values", 35),
+    OF_OPERATORS: ("what operators type: jobs, units, pods, ports, mounts, ends of lines", 30),
 }
 AIM: Final = 0.9  # of the rows that are not about hardware
 HEAD: Final = """# Recall
@@ -186,7 +188,8 @@ def read_siblings(path: Path = SIBLINGS) -> list[Sibling]:
 
 def judge_sibling(sibling: Sibling) -> Class:
     """Classify what `check` makes of it: predicted, listed, or missed (which a false alarm is, too)."""
-    commands, _ = read_text(sibling.text.replace("{P78}", PATTERN), sibling.name)
+    # {CR}: our own YAML holds no control characters
+    commands, _ = read_text(sibling.text.replace("{P78}", PATTERN).replace("{CR}", "\r"), sibling.name)
     if len(commands) != 1:
         return "missed"
     release = parse_release(sibling.release) if sibling.release else None
@@ -253,7 +256,7 @@ def make_page() -> str:
     reports = format_table(["report", "kind", "class", "by"], [[t.row.id, t.row.kind, t.cls, t.why] for t in told])
     rows = [
         [s.id, s.kind, s.first, now, s.right.replace("|", "\\|")]
-        for path in (SIBLINGS, OF_HOSTS, OF_TUTORIALS)
+        for path in (SIBLINGS, OF_HOSTS, OF_TUTORIALS, OF_OPERATORS)
         for s, now in classes[path]
     ]
     lines = format_table(["line", "kind", "first run", "today", "right answer, and where it is read"], rows)

@@ -6,6 +6,7 @@ A Literal beside `str` is only a hint to the reader there (metavar): it becomes 
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -83,9 +84,12 @@ def _collection_arguments(hint: Hint) -> Arguments:
 
 
 def _enum_values(hint: Hint, scope: Scope) -> list[str]:
-    """Return member names: vLLM looks enum options up by name, upper-cased, after parsing."""
+    """Return member names: vLLM looks enum options up by name, upper-cased, after parsing; of an IntEnum the numbers,
+    which is what pydantic makes a member of."""
     assert hint.ref is not None
-    return [member.name for member in list_members(hint.ref, scope)]
+    members = list_members(hint.ref, scope)
+    whole = any("IntEnum" in ast.unparse(base) for base in hint.ref.node.bases)
+    return [str(member.value) if whole else member.name for member in members]
 
 
 def keys_of(hint: Hint, scope: Scope) -> Mapping[str, tuple[Any, ...] | None]:

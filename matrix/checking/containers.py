@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -45,6 +46,8 @@ SWITCHES: Final = frozenset(
 )
 
 
+SIZE: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[kmgt]?)(?:i?b)?", re.IGNORECASE)
+MOST_PORTS: Final = 100  # of a range
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 -- looked for among mounts
 
 
@@ -143,10 +146,80 @@ def image_engine(image: str) -> str:
     return ""
 
 
+def entry_point_of(image: str) -> str:
+    """Return the engine that an official image starts by itself, its words being arguments; "" where it starts none."""
+    name = image.split("@", maxsplit=1)[0].rpartition("/")[2].partition(":")[0].lower()
+    tag = image.rpartition(":")[2]
+    if "vllm-openai" in name:
+        return "vllm serve"
+    return "llama-server" if name == "llama.cpp" and tag.startswith("server") else ""
+
+
 def note_container(made: ContainerLine, program: str, line: int) -> tuple[Circumstance, ...]:
     """Note what a `docker run` line lacks: GPUs, shared memory; and options that are none of docker's, perhaps."""
     if program not in CONTAINERS or made.open:
         return ()
+    subject = f"{program} run"
+    values = [(name.text, value) for name, value in made.options]
+    mounted = [value for name, value in values if name in ("-v", "--volume", "--mount", "--tmpfs")]
+    network = next((value for name, value in values if name in ("--network", "--net")), "")
+    return (
+        *_note_lacking(made, program, line),
+        *note_network([v for n, v in values if n in ("-p", "--publish")], network, subject, line),
+        *note_mounts([read_target(text) for text in mounted], subject, line),
+        *note_memory(next((v for n, v in values if n in ("-m", "--memory")), ""), subject, line),
+    )
+
+
+def note_network(published: Sequence[str], network: str, subject: str, line: int) -> tuple[Circumstance, ...]:
+    """Note the ports of the container that are published; nothing where it shares the host's network."""
+    ports = [port for text in published for port in _list_ports(text)]
+    if not ports or network == "host" or any("$" in text for text in published):
+        return ()
+    return (
+        Circumstance(id="container_network", subject=subject, line=line, facts={"ports": ", ".join(map(str, ports))}),
+    )
+
+
+def _list_ports(text: str) -> list[int]:
+    """`127.0.0.1:8000-8003:8000-8003/tcp` -> the container's side: 8000 to 8003."""
+    first, _, last = text.rsplit(":", 1)[-1].partition("/")[0].partition("-")
+    if not first.isdigit() or (last and not last.isdigit()):
+        return []
+    return list(range(int(first), min(int(last or first), int(first) + MOST_PORTS) + 1))
+
+
+def note_mounts(targets: Sequence[str], subject: str, line: int) -> tuple[Circumstance, ...]:
+    """Note the folders of the container that are mounted; nothing where one of them is not known."""
+    if any("$" in target for target in targets):
+        return ()
+    return (Circumstance(id="container_mounts", subject=subject, line=line, facts={"targets": "\n".join(targets)}),)
+
+
+def read_target(text: str) -> str:
+    """`/data:/models:ro`, `type=bind,source=/data,target=/models` -> the folder inside."""
+    named = re.search(r"(?:^|,)(?:target|destination|dst)=([^,]+)", text)
+    if named is not None:
+        return named[1]
+    parts = text.split(":")
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def note_memory(text: str, subject: str, line: int) -> tuple[Circumstance, ...]:
+    """Note the main memory that the container may have, in bytes."""
+    size = read_size(text)
+    if not size:
+        return ()
+    return (Circumstance(id="container_memory", subject=f"{subject}, {text}", line=line, facts={"bytes": str(size)}),)
+
+
+def read_size(text: str) -> int:
+    """`64g`, `64Gi`, `64GiB` -> bytes, by 1024 (64G of Kubernetes is 7 % less); 0 for what is no size."""
+    found = SIZE.fullmatch(text.strip())
+    return int(float(found["number"]) * 1024 ** " kmgt".index(found["unit"].lower() or " ")) if found else 0
+
+
+def _note_lacking(made: ContainerLine, program: str, line: int) -> tuple[Circumstance, ...]:
     given = {name.text for name, _ in made.options}
     mounts = " ".join(value for name, value in made.options if name.text in ("-v", "--volume", "--mount", "--tmpfs"))
     devices = " ".join(value for name, value in made.options if name.text in ("--device", "--runtime", "--gpus"))

@@ -9,6 +9,7 @@ from typing import Any, Final
 from matrix.checking.attention_weights import add_attention_weights
 from matrix.checking.chosen import add_chosen
 from matrix.checking.launchers import Command
+from matrix.checking.layout import add_layout_facts
 from matrix.checking.model_config import Model
 from matrix.checking.releases import TITLES, AskedRelease
 from matrix.checking.rigs import Host
@@ -106,7 +107,7 @@ def collect_facts(
     derive_facts(facts, read_book().derived)
     # last, since pairs, ranks and sharing are made of values that only the steps above have settled
     _pairs(facts)
-    _add_layout_facts(facts)
+    add_layout_facts(facts)
     _sharing(facts, config, command.engine)
     return facts
 
@@ -272,6 +273,8 @@ def _draft(facts: dict[str, Any]) -> None:
         None if not facts["draft"] else "mtp" if method in MTP_METHODS and not facts["draft_model"] else method.lower()
     )
     facts["draft_method"] = method or None
+    numbers = ("draft_steps", "draft_topk", "draft_tokens_given")
+    facts["draft_numbers"] = frozenset(n for n in numbers if facts[n] is not None) or None
     facts["draft_tokens"] = tokens if isinstance(tokens, int) and not isinstance(tokens, bool) else None
     if isinstance(facts["draft_steps"], int):
         facts["steps_plus_one"] = facts["draft_steps"] + 1
@@ -344,31 +347,6 @@ def _pairs(facts: dict[str, Any]) -> None:
     tokens = facts["batched_tokens"]
     if isinstance(tokens, int):
         facts["scratch_gib"] = round(2 * tokens * 64 * 512 * 4 / 2**30, 1)  # vllm#53413: padded heads x latent x fp32
-
-
-def _add_layout_facts(facts: dict[str, Any]) -> None:
-    """Ranks, and heads of one rank, where the sizes are known."""
-    tp, pp, dp, heads = facts["tp"], facts["pp"], facts["dp"], facts["heads"]
-    numbers = [n for n in (tp, pp, dp) if not isinstance(n, int)]
-    if numbers:
-        facts.update(ranks=UNKNOWN, heads_per_rank=UNKNOWN, host_ranks=UNKNOWN)
-        return
-    # vLLM's prefill context parallelism takes ranks of its own; SGLang's is cut out of tp
-    per_replica = tp * pp * (facts["pcp"] if facts["engine"] == "vllm" and isinstance(facts["pcp"], int) else 1)
-    # SGLang's attention replicas share the tp ranks; vLLM's replicas each bring their own
-    inside = facts["engine"] == "sglang" and facts["dp_attention"]
-    local = facts["option"].get("--data-parallel-size-local")
-    alone = facts["engine"] == "vllm" and facts["dp_rank"] is not None  # one replica, balanced from outside
-    many = 1 if alone else int(local) if isinstance(local, str) and local.isdigit() else dp
-    facts["stage_ranks"] = tp * pp
-    facts["ranks"] = per_replica * (1 if inside else many)
-    nodes = facts["nodes"]
-    # rounded up: the fullest host decides whether its GPUs are enough
-    facts["host_ranks"] = -(-facts["ranks"] // nodes) if isinstance(nodes, int) and nodes > 0 else UNKNOWN
-    attention_tp = max(tp // dp, 1) if inside and dp > 0 else tp
-    facts["attention_tp"] = attention_tp
-    facts["heads_per_rank"] = heads // attention_tp if isinstance(heads, int) and attention_tp > 0 else UNKNOWN
-    facts["heads_divide"] = heads % attention_tp == 0 if isinstance(heads, int) and attention_tp > 0 else UNKNOWN
 
 
 def _sharing(facts: dict[str, Any], config: Mapping[str, Any], engine: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from matrix.checking.bounds import judge_bounds
 from matrix.checking.checkpoint_findings import tell_remarks
-from matrix.checking.circumstances import judge_circumstances
+from matrix.checking.circumstances import judge_circumstances, split_glued
 from matrix.checking.facts import collect_facts
 from matrix.checking.file_keys import find_overridden, judge_file_keys
 from matrix.checking.finding import CheckFinding, LineJudgement, make_finding, sort_findings
@@ -99,6 +99,7 @@ class Examined:
 def examine_command(command: Command, asked: CheckRequest) -> Examined:
     """Collect the facts of one command and everything found about it: parser, pairs, overrides, memory, known
     failures."""
+    command = split_glued(command)
     release, findings = _choose_release(command, asked)
     installed = {**command.installed, **asked.installed}
     # the release itself is judged by its version; as an installed package it would be compared with its own pins
@@ -118,7 +119,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
         command, release, model, settings, host=host, installed=installed, extra=extra, dense=asked.dense
     )
     # first: words that never reach the engine are the cause of what follows
-    findings += judge_circumstances(command, facts, release)
+    findings += judge_circumstances(command, facts, release, model.size_bytes)
     # bare options of --release llamacpp are the embedded engine's, which has one; llama-server has no Python parser
     if command.engine == "llamacpp" and not command.entry.startswith("llamacpp"):
         findings += judge_llama(command)
@@ -130,7 +131,8 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     findings += judge_bounds(facts, settings)
     findings += judge_worded(facts, settings, snapshot)
     findings += judge_sharing(facts, model, settings)
-    findings += judge_memory(facts, model, host, settings)
+    limit = next((int(c.facts["bytes"]) for c in command.circumstances if c.id == "container_memory"), 0)
+    findings += judge_memory(facts, model, host, settings, limit=limit)
     findings += judge_parsers(facts, release, settings)
     findings += find_known(facts, model, release)
     findings += _assumptions(model, asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -29,6 +29,7 @@ PROGRAMS: Final = {
     "llama": "llamacpp",
 }
 SERVE: Final = frozenset({"serve"})
+KEEPS: Final = re.compile(r"-[a-zA-Z]*E[a-zA-Z]*|--preserve-env(=.*)?")  # options of sudo by which variables pass
 SUBCOMMANDS: Final = {
     "vllm": ("serve", "bench", "chat", "complete", "run-batch", "collect-env", "launch"),
     "sglang": ("serve", "generate", "version", "killall", "bench"),
@@ -157,6 +158,7 @@ class Start:
     argv: tuple[Word, ...] = ()
     env: Mapping[str, Word] = field(default_factory=dict)
     requirements: tuple[str, ...] = ()  # `uv run --with vllm==0.28.0`: what the wrapper installs for it
+    circumstances: tuple[Circumstance, ...] = ()
 
 
 def find_start(words: Sequence[Word]) -> Start | None:
@@ -187,6 +189,18 @@ def _search_start(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None
             return found
     texts = [w for w in rest[1:] if " " in w.text and STARTS.search(w.text)] if program in TYPED else []
     return Start(kind="shell", entry=program, argv=(texts[0],), env=env) if texts else None
+
+
+def drops_variables(words: Sequence[Word]) -> bool:
+    """Whether sudo stands in front, which resets the environment that the shell gives it."""
+    for word in words:
+        name = PurePosixPath(word.text).name
+        if name == "sudo":
+            options = takewhile(lambda w: w.text.startswith("-"), words[words.index(word) + 1 :])
+            return not any(KEEPS.fullmatch(option.text) for option in options)
+        if name not in WRAPPERS and not ASSIGNMENT.fullmatch(word.text) and not word.text.startswith("-"):
+            return False
+    return False
 
 
 def _requirements(words: Sequence[Word]) -> tuple[str, ...]:
@@ -303,7 +317,11 @@ def _apptainer(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
         return None
     image = Word(words[0].text.removeprefix("docker://"), words[0].line, words[0].holes)
     asked = [Word(f"--env={b.text}", b.line, b.holes) for a, b in pairwise(rest) if a.text == "--env"]
-    return Start(kind="container", entry=f"{rest[0].text} {rest[1].text}", argv=(*asked, image, *words[1:]), env=env)
+    entry, given = f"{rest[0].text} {rest[1].text}", {word.text for word in rest[2 : len(rest) - len(words)]}
+    # without it the container has no library of the driver
+    blind = not given & {"--nv", "--nvccli", "--rocm"} and all(word.known for word in rest[2 : len(rest) - len(words)])
+    lacking = (Circumstance(id="container_without_gpus", subject=entry, line=rest[0].line),) if blind else ()
+    return Start(kind="container", entry=entry, argv=(*asked, image, *words[1:]), env=env, circumstances=lacking)
 
 
 def _remote(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:

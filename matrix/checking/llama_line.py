@@ -5,6 +5,7 @@ llama.cpp has no Python parser to read: the names come out of the strings of a b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -46,6 +47,8 @@ VALUED: Final[Mapping[str, tuple[str, str]]] = {  # option -> what it takes, an 
     "--model": ("a file", "GLM-5.gguf"),
     "--hf-repo": ("a repository", "unsloth/GLM-5-GGUF"),
 }
+CUT: Final = re.compile(r"(?P<number>(?P<digits>\d+)[\d.,]*)(?P<unit>(?:[^\d.,].*)?)", re.DOTALL)
+UNITS: Final[Mapping[str, int]] = {"k": 1_000, "m": 1_000_000}
 CACHES: Final = ("--cache-type-k", "--cache-type-v", "--cache-type-k-draft", "--cache-type-v-draft")
 OFF: Final = frozenset({"off", "disabled", "false", "0"})
 REPORTED_MICRO_BATCH: Final = 2048  # larger ones were reported to answer gibberish (ggml-org/llama.cpp#23574)
@@ -70,6 +73,7 @@ def judge_llama(command: Command) -> Iterator[CheckFinding]:
             more = {"option": name.text, "hint": hint.strip("; ") or "no name of it is near", "build": build}
             yield make_finding("llama_option_unknown", more, name.text, line=name.line)
     yield from _values(given, command.argv)
+    yield from _cut_numbers(given)
     yield from _caches(given)
     yield from _slots(given)
     yield from _batches(given)
@@ -99,6 +103,18 @@ def _values(given: Mapping[str, tuple[Word, Word | None]], argv: tuple[Word, ...
         found = f"{(value or after[0]).text} stands behind it" if after else "nothing stands behind it"
         more = {"option": word.text, "values": takes, "found": found, "example": example}
         yield make_finding("llama_option_without_its_value", more, word.text, line=word.line)
+
+
+def _cut_numbers(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFinding]:
+    """Yield numbers with a unit behind them, `200k`, of which the digits alone are read."""
+    for name, (takes, _) in VALUED.items():
+        word, value = given.get(name, (None, None))
+        found = CUT.fullmatch(value.text) if value is not None and value.known and takes == "a number" else None
+        if word is None or value is None or found is None or value.text.isdigit():
+            continue
+        whole = int(float(found["number"].replace(",", "")) * UNITS.get(found["unit"].lower(), 1))
+        more = {"option": word.text, "value": value.text, "number": str(int(found["digits"])), "whole": str(whole)}
+        yield make_finding("llama_number_cut", more, f"{word.text} {value.text}", line=value.line)
 
 
 def _slots(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFinding]:

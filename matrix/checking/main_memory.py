@@ -22,13 +22,26 @@ from matrix.planning.main_memory import (
 
 
 def judge_pinned(
-    facts: Mapping[str, Any], settings: Settings, host: Host | None, *, row: int | None, pool: int | None
+    facts: Mapping[str, Any],
+    settings: Settings,
+    host: Host | None,
+    *,
+    row: int | None,
+    pool: int | None,
+    limit: int = 0,
 ) -> Iterator[CheckFinding]:
     """Tell what each flag pins, where the pool is known; risky where it is more than all GPUs of the host hold.
 
-    `row`: bytes of a token on one rank; `pool`: tokens that one rank can hold.
+    `row`: bytes of a token on one rank; `pool`: tokens that one rank can hold; `limit`: bytes of main memory that the
+    container may have, above which a launch is killed; 0: none is stated.
     """
     for name, pinned in _list_pinned(facts, row, pool):
+        if limit and pinned.total_bytes > limit:
+            more = {"total_gib": f"{pinned.total_bytes / GIB:.0f}", "limit_gib": f"{limit / GIB:.0f}"}
+            subject = settings.written(name)
+            more |= {"explained": pinned.explain(), "flag": pinned.flag}
+            yield make_finding("pins_more_than_the_container_has", {**facts, **more}, subject, line=settings.line(name))
+            continue
         # No line says what the host has. Hosts are sold with about as much main memory as their GPUs hold, or twice.
         many = host is not None and host.vram_bytes and pinned.total_bytes > host.vram_bytes * host.gpus
         yield make_finding(

@@ -24,12 +24,12 @@ WIDE: Final = frozenset({"bfloat16", "bf16", "float16", "auto"})
 
 
 def judge_memory(
-    facts: Mapping[str, Any], model: Model, host: Host | None, settings: Settings
+    facts: Mapping[str, Any], model: Model, host: Host | None, settings: Settings, *, limit: int = 0
 ) -> Iterator[CheckFinding]:
-    """Compare what one rank holds with its GPU; silent where a size is not known."""
+    """Compare what one rank holds with its GPU; silent where a size is not known. `limit`: main memory, in bytes."""
     tp, pp = facts["tp"], facts["pp"]
     if host is None or not host.vram_bytes or not isinstance(tp, int) or not isinstance(pp, int) or tp * pp < 1:
-        yield from judge_pinned(facts, settings, host, row=None, pool=None)
+        yield from judge_pinned(facts, settings, host, row=None, pool=None, limit=limit)
         return
     share = _share(facts)
     kept = _kept_of_wide_weights(facts)
@@ -60,7 +60,7 @@ def judge_memory(
     elif weights and row is not None:
         yield from _window(facts, settings, rank.pool_tokens, row, sizes)
     known = bool(rank.holds_weights and weights and row is not None)
-    yield from judge_pinned(facts, settings, host, row=row, pool=rank.pool_tokens if known else None)
+    yield from judge_pinned(facts, settings, host, row=row, pool=rank.pool_tokens if known else None, limit=limit)
 
 
 def _kept_of_wide_weights(facts: Mapping[str, Any]) -> float | None:

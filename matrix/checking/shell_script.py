@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
-from matrix.checking.circumstances import note_variables
-from matrix.checking.containers import image_engine, note_container, read_docker_run
+from matrix.checking.circumstances import note_early, note_sudo, note_variables
+from matrix.checking.containers import entry_point_of, image_engine, note_container, read_docker_run
 from matrix.checking.environment_file import read_environment_file
-from matrix.checking.launchers import Circumstance, Command, Start, Text, find_start
+from matrix.checking.jobs import read_job_gpus, read_step_gpus
+from matrix.checking.launchers import CONTAINERS, Circumstance, Command, Start, Text, find_start
 from matrix.checking.releases import parse_requirement
 from matrix.checking.variables import Variables, Word, array_words, expand_word, split_assignment
 from matrix.checking.words import NAME, RawWord, Redirection, Statement, split_statements
@@ -40,6 +41,7 @@ class ShellReader:
         self.files: dict[str, Text] = {}
         self.installed: dict[str, str] = {}
         self.unread_env = ""
+        self.job_gpus = ""  # what the directives of a batch job ask for on each host
 
     def read(self, text: str, variables: Variables | None = None, first_line: int = 1, depth: int = 0) -> None:
         """Read the statements of a script in their order."""
@@ -69,6 +71,7 @@ class ShellReader:
     def start(self, found: Start, line: int, env: dict[str, Word], depth: int) -> None:
         """Note an engine, or read on in what a container or a shell would run."""
         merged = {**env, **found.env}
+        before = len(self.commands)
         self.installed.update(pair for text in found.requirements if (pair := parse_requirement(text)) is not None)
         if found.kind == "engine":
             self._note(
@@ -83,6 +86,10 @@ class ShellReader:
             self.read(found.argv[0].text, inner, found.argv[0].line or line, depth + 1)
         else:
             self.container(found, line, merged, depth)
+        if found.circumstances:
+            self.commands[before:] = [
+                replace(c, circumstances=(*c.circumstances, *found.circumstances)) for c in self.commands[before:]
+            ]
 
     def container(self, found: Start, line: int, env: dict[str, Word], depth: int = 0) -> None:
         """Read `docker run` words: what the container starts has only the environment it was given."""
@@ -97,7 +104,9 @@ class ShellReader:
         entry = (made.entrypoint,) if made.entrypoint is not None and made.entrypoint.text else ()
         before = len(self.commands)
         inside = {**given, **made.env}
-        self.start_in_image(made.image, (*entry, *made.command), inside, line, gpus=made.gpus, depth=depth)
+        # kubectl run and apptainer exec start their words themselves, whatever the image's own entry point is
+        own = bool(entry) or found.entry.partition(" ")[0] not in CONTAINERS
+        self.start_in_image(made.image, (*entry, *made.command), inside, line, gpus=made.gpus, depth=depth, own=own)
         noted = note_container(made, found.entry, line)
         if noted and self.unread_env == unread and not any(name.text == "--env-host" for name, _ in made.options):
             noted += note_variables(env, inside, line)
@@ -128,10 +137,18 @@ class ShellReader:
         gpus: str = "",
         depth: int = 0,
         read_as: str = "",
+        own: bool = True,
     ) -> None:
-        """Read what an image is told to run; without a program it is the image's own engine."""
+        """Read what an image is told to run; without a program it is the image's own engine.
+
+        `own` False: the image's entry point stays in front of the words.
+        """
         before = len(self.commands)
         found = find_start(words)
+        if found is not None and not own and (program := entry_point_of(image.text)):
+            facts = {"program": program, "words": " ".join(w.text for w in words[:MOST_SHOWN])}
+            twice = Circumstance(id="entry_point_twice", subject=words[0].text, line=words[0].line or line, facts=facts)
+            found = replace(found, circumstances=(*found.circumstances, twice))
         if found is None and (engine := image_engine(image.text)) in ("vllm", "llamacpp") and not _names_program(words):
             entry = "vllm serve" if engine == "vllm" else "llama-server"
             found = Start(kind="engine", engine=engine, entry=f"{entry} (the image's entry point)", argv=words)
@@ -167,8 +184,16 @@ class ShellReader:
             self.read(" ".join(w.text for w in words[1:]), variables, words[0].line, depth + 1)
             return
         found = find_start(words)
-        if found is not None:
-            self.start(found, words[0].line, {**variables.environment(), **leading}, depth)
+        if found is None:
+            return
+        before = len(self.commands)
+        env = {**variables.environment(), **leading}
+        self.start(found, words[0].line, env, depth)
+        noted = (*note_early(words, leading), *note_sudo(words, env, words[0].line))
+        gpus = read_step_gpus(words) or self.job_gpus
+        self.commands[before:] = [
+            replace(c, gpus=c.gpus or gpus, circumstances=(*c.circumstances, *noted)) for c in self.commands[before:]
+        ]
 
     def _assign(self, raws: list[RawWord], variables: Variables) -> list[RawWord] | None:
         """Take leading assignments off; alone they change the variables, and None is returned."""
@@ -241,6 +266,7 @@ class ShellReader:
 def read_script(text: str, name: str, beside: Beside = no_file) -> tuple[list[Command], list[Problem]]:
     """Read every engine that the text of a shell script (or a single line) starts."""
     reader = ShellReader(name, beside)
+    reader.job_gpus = read_job_gpus(text)
     reader.read(text)
     return reader.commands, reader.problems
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from matrix.checking.dockerfile import is_dockerfile, read_dockerfile
-from matrix.checking.launchers import Command, find_start
+from matrix.checking.launchers import Circumstance, Command, find_start
 from matrix.checking.shell_script import Beside, ShellReader, no_file, read_script
 from matrix.checking.unit_file import is_unit, read_unit
 from matrix.checking.variables import Variables, words_of
@@ -17,6 +18,8 @@ FENCE: Final = re.compile(
     r"^[ \t]*(?P<mark>```|~~~)[ \t]*(?P<language>[\w-]*)[^\n]*\n(?P<body>.*?)^[ \t]*(?P=mark)[ \t]*$", re.M | re.S
 )
 SHELLS: Final = frozenset(("", "bash", "sh", "shell", "console", "shell-session", "zsh", "text"))
+# A shell escapes the carriage return, and the line ends; `#!/bin/bash\r` names a program that is nowhere.
+BROKEN: Final = re.compile(r"\\\r\n|\A#![^\n]*\r\n")
 YAML_NAME: Final = re.compile(r"\.ya?ml$", re.IGNORECASE)
 YAML_TEXT: Final = re.compile(r"^(apiVersion|kind|services|version|name|x-[\w-]+)\s*:", re.M)
 
@@ -27,6 +30,7 @@ def read_text(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
     A name that ends in .yaml decides; otherwise the text itself does. `beside` gives the text of a file of
     variables that the text names.
     """
+    broken = BROKEN.search(text)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     if YAML_NAME.search(name) or (YAML_TEXT.search(text) and not text.lstrip().startswith("#!") and _is_yaml(text)):
         return read_services(text, name, beside)
@@ -36,7 +40,13 @@ def read_text(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
         return read_unit(text, name, beside)
     if FENCE.search(text):
         return _fences(text, name)
-    return read_script(text, name, beside)
+    commands, problems = read_script(text, name, beside)
+    if broken is not None:
+        # what is meant is judged, so that one cause is told and not the words that a broken line lacks
+        line = text.count("\n", 0, broken.start()) + 1
+        noted = Circumstance(id="carriage_returns", subject="\\r", line=line)
+        commands = [replace(c, circumstances=(*c.circumstances, noted)) for c in commands]
+    return commands, problems
 
 
 def _is_yaml(text: str) -> bool:

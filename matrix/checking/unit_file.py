@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
-from matrix.checking.launchers import Command, find_start
+from matrix.checking.containers import note_memory
+from matrix.checking.launchers import Circumstance, Command, find_start
 from matrix.checking.shell_script import Beside, ShellReader, no_file
 from matrix.checking.variables import Variables, Word, expand_word
-from matrix.checking.words import split_statements
+from matrix.checking.words import Statement, split_statements
 from matrix.errors import Problem
 
 UNIT: Final = re.compile(r"^\[(Service|program:[^\]]+)\]\s*$", re.M)
 PREFIXES: Final = "-@:+!|"  # of ExecStart: how systemd treats the exit code and the privileges
 SPECIFIER: Final = re.compile(r"%[a-zA-Z]")
 MAX_LINES: Final = 20_000
+SHOWN: Final = 60  # characters of a line that is told
 
 
 def is_unit(text: str) -> bool:
@@ -37,9 +40,11 @@ def read_unit(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
                     reader.read_environment(value.lstrip("-"), line, env)
                 case _:
                     continue
+        before = len(reader.commands)
         for key, value, line in entries:
             if key in ("ExecStart", "command"):
                 _read_start(reader, value.lstrip(PREFIXES), line, env)
+        _add(reader, before, tuple(_note_unit(entries)))
     return reader.commands, reader.problems
 
 
@@ -75,13 +80,46 @@ def _assign(text: str, line: int, env: Variables) -> None:
 
 
 def _read_start(reader: ShellReader, text: str, line: int, env: Variables) -> None:
-    words = _split_command(text, line, env)
-    words = tuple(Word(w.text, w.line, (*w.holes, *SPECIFIER.findall(w.text))) for w in words)
-    found = find_start(words)
-    if found is not None:
-        reader.start(found, line, env.environment(), 0)
+    statements = _split_statements(text, line)
+    parts = [_expand(statement, env) for statement in statements]
+    # neither systemd nor supervisor runs a shell: operators are words, and the first program gets all of them
+    shell = len(parts) > 1 or any(statement.redirections for statement in statements)
+    found = next((start for part in parts if (start := find_start(part)) is not None), None)
+    if found is None:
+        return
+    before = len(reader.commands)
+    reader.start(found, line, env.environment(), 0)
+    if shell:
+        noted = Circumstance(id="unit_without_a_shell", subject=text[:SHOWN], line=line)
+        _add(reader, before, (noted,))
+
+
+def _add(reader: ShellReader, before: int, noted: tuple[Circumstance, ...]) -> None:
+    reader.commands[before:] = [replace(c, circumstances=(*c.circumstances, *noted)) for c in reader.commands[before:]]
+
+
+def _note_unit(entries: Iterable[tuple[str, str, int]]) -> Iterator[Circumstance]:
+    """Note a unit that waits for a word which no engine says, and the main memory that it may have."""
+    for key, value, line in entries:
+        if key == "Type" and value in ("notify", "notify-reload"):
+            yield Circumstance(id="unit_waits_for_ready", subject=f"Type={value}", line=line, facts={"type": value})
+        elif key == "MemoryMax":
+            yield from note_memory(value, "MemoryMax", line)
+
+
+def _split_statements(text: str, line: int) -> list[Statement]:
+    return split_statements(text.replace(";", "\\;"), "", line)[0]
+
+
+def _expand(statement: Statement, variables: Variables) -> tuple[Word, ...]:
+    words = tuple(word for raw in statement.words for word in expand_word(raw, variables))
+    return tuple(Word(w.text, w.line, (*w.holes, *SPECIFIER.findall(w.text))) for w in words)
 
 
 def _split_command(text: str, line: int, variables: Variables) -> tuple[Word, ...]:
-    statements, _ = split_statements(text.replace(";", "\\;"), "", line)
-    return tuple(word for s in statements for raw in s.words for word in expand_word(raw, variables))
+    return tuple(
+        word
+        for statement in _split_statements(text, line)
+        for raw in statement.words
+        for word in expand_word(raw, variables)
+    )

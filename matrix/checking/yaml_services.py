@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 import yaml
 
-from matrix.checking.containers import SHARED_MEMORY
 from matrix.checking.helm_values import read_values
-from matrix.checking.launchers import Circumstance, Command, Text
+from matrix.checking.launchers import Command, Text
+from matrix.checking.service_notes import note_pod, note_service
 from matrix.checking.shell_script import Beside, ShellReader, no_file
 from matrix.checking.variables import Variables, Word, expand_word
 from matrix.checking.words import split_statements
@@ -45,40 +44,43 @@ def read_services(text: str, name: str, beside: Beside = no_file) -> tuple[list[
         if read_scalar(get_node(document, "kind")) == "ConfigMap":
             for key, value in iterate_items(get_node(document, "data")):
                 reader.files[key] = Text(text=read_scalar(value) or "", file=name, line=line_of(value) + 1)
-    containers = [(c, kind) for document in documents for c, kind in _containers(document)]
-    for container, kind in containers[:MAX_CONTAINERS]:
-        _read_container(container, kind, reader)
+    containers = [found for document in documents for found in _containers(document)]
+    for container, kind, pod in containers[:MAX_CONTAINERS]:
+        _read_container(container, kind, pod, reader)
     if not containers:
         for document in documents:
             read_values(document, reader)
     return reader.commands, reader.problems
 
 
-def _containers(document: Node) -> list[tuple[Node, str]]:
-    services: list[tuple[Node, str]] = [
-        (value, "compose")
+def _containers(document: Node) -> list[tuple[Node, str, Node]]:
+    """List containers with their kind and what holds them: the pod's specification, or the service itself."""
+    services: list[tuple[Node, str, Node]] = [
+        (value, "compose", value)
         for _, value in iterate_items(get_node(document, "services"))
         if isinstance(value, yaml.MappingNode)
     ]
     if services:
         return services
-    found: list[tuple[Node, str]] = []
+    found: list[tuple[Node, str, Node]] = []
     for node in walk_nodes(document):
         for key, value in iterate_items(node):
             if key in ("containers", "initContainers"):
                 found += [
-                    (child, "kubernetes") for child in read_sequence(value) if get_node(child, "image") is not None
+                    (child, "kubernetes", node)
+                    for child in read_sequence(value)
+                    if get_node(child, "image") is not None
                 ]
             elif (
                 key == "predictor"
                 and (model := get_node(value, "model")) is not None
                 and get_node(model, "image") is not None
             ):
-                found.append((model, "kubernetes"))
+                found.append((model, "kubernetes", value))
     return found
 
 
-def _read_container(container: Node, kind: str, reader: ShellReader) -> None:
+def _read_container(container: Node, kind: str, pod: Node, reader: ShellReader) -> None:
     """One container: image, environment and words; what starts is read on like a docker run line."""
     unread = reader.unread_env
     env = {**_from_files(container, kind, reader), **_read_environment(container, kind)}
@@ -99,33 +101,12 @@ def _read_container(container: Node, kind: str, reader: ShellReader) -> None:
     words = (*first, *then)
     at = words[0].line if words else line_of(container)
     before = len(reader.commands)
-    reader.start_in_image(image, words, env, at, gpus=gpus)
-    noted = tuple(_note_service(container, line_of(container))) if kind == "compose" else ()
-    reader.commands[before:] = [replace(c, circumstances=noted) for c in reader.commands[before:]]
+    # compose's entrypoint and Kubernetes' command take the place of the image's entry point; the rest are its words
+    reader.start_in_image(image, words, env, at, gpus=gpus, own=bool(first))
+    line = line_of(container)
+    noted = tuple(note_service(container, line) if kind == "compose" else note_pod(container, pod, line))
+    reader.commands[before:] = [replace(c, circumstances=(*c.circumstances, *noted)) for c in reader.commands[before:]]
     reader.unread_env = unread
-
-
-def _note_service(service: Node, line: int) -> Iterator[Circumstance]:
-    """Note what a compose service lacks: GPUs, shared memory. What it extends or merges stands elsewhere.
-
-    A pod is not judged so: its runtime class and its volumes are the cluster's business.
-    """
-    keys = {key for key, _ in iterate_items(service)}
-    if keys & {"extends", "<<"}:
-        return
-    runtime = read_scalar(get_node(service, "runtime")) or ""
-    handed = keys & {"gpus", "devices"} or get_node(service, "deploy", "resources", "reservations", "devices")
-    if not handed and "nvidia" not in runtime and "$" not in runtime:
-        yield Circumstance(id="container_without_gpus", subject="services", line=line)
-    mounts = [
-        text
-        for key in ("volumes", "tmpfs")
-        if (block := get_node(service, key)) is not None
-        for node in walk_nodes(block)
-        if (text := read_scalar(node)) is not None
-    ]
-    if not keys & {"ipc", "shm_size"} and not any(SHARED_MEMORY in text or "$" in text for text in mounts):
-        yield Circumstance(id="container_with_little_shared_memory", subject="services", line=line)
 
 
 def _from_files(container: Node, kind: str, reader: ShellReader) -> dict[str, Word]:

@@ -30,6 +30,9 @@ LINES = [
     ("llama-server -m g.gguf -b 8192 -ub 8192", {"llama_micro_batch"}),
     ("llama-server -m g.gguf -ub 8192", {"llama_micro_batch_above_batch"}),
     ("llama-server -m g.gguf -ub 1024", set()),
+    ("llama-server -m g.gguf -c 200k", {"llama_number_cut"}),
+    ("llama-server -m g.gguf -c 131,072", {"llama_number_cut"}),
+    ("llama-server -m g.gguf -c $WINDOW", set()),
 ]
 
 
