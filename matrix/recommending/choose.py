@@ -165,6 +165,9 @@ def _make_launch(matrix: Matrix, group: Sequence[tuple[Cell, Plan]], history: Hi
     judged.sort(key=lambda one: (one[0].order, len(one[1].features), one[1].id))
     provenance, cell, plan = judged[0]
     mine = history.ran.get(cell.id)
+    # What ran was another launch of this cell: its flags, environment or merged config have changed since.
+    if provenance.level == "ran" and mine is not None and mine.fingerprint != plan.fingerprint:
+        provenance = replace(provenance, why=f"{provenance.why}, with another plan than today's")
     return OfferedLaunch(
         plan=plan,
         cells=tuple(cell for _, cell, _ in judged),

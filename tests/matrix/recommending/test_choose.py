@@ -10,6 +10,7 @@ import pytest
 from matrix.errors import ConfigError
 from matrix.hardware import Rig
 from matrix.planning.expand import expand_matrix, list_attachable
+from matrix.planning.plan import make_plan
 from matrix.recommending.choose import MOST, Recommendation, Want, narrow_matrix, rank_launches, recommend_launches
 from matrix.recommending.ran import LastRun, read_ran
 from matrix.recommending.render import WIDTH, as_json, next_command, render_text
@@ -142,3 +143,16 @@ def test_what_is_wrong_with_its_parsers_is_told_with_the_command_that_shows_it()
     assert faults.command in " ".join(render_text(SM120X4).split())
     shown = next(e for e in as_json(SM120X4)["launches"] if e["cell"] == PUBLISHED)
     assert shown["parser_faults"][0]["worst"] == list(faults.worst) and shown["loses_calls"] is one.loses_calls
+
+
+def test_a_run_of_another_plan_is_told_as_that() -> None:
+    """Flags, environment or a merged config have changed since: what is offered is not what ran."""
+    matrix = load_matrix()
+    ran = read_ran()
+    name = "sm90x1.vllm_0_33_0.canary_bf16.baseline"
+    [cell] = [c for c in expand_matrix(matrix).runnable if c.id == name]
+    same = rank_launches(matrix, [cell], {name: replace(ran[name], fingerprint=make_plan(matrix, cell).fingerprint)})
+    other = rank_launches(matrix, [cell], {name: replace(ran[name], fingerprint="0" * 16)})
+    assert same[0].provenance.level == other[0].provenance.level == "ran"
+    assert "another plan" not in same[0].provenance.why
+    assert other[0].provenance.why.endswith(", with another plan than today's")
