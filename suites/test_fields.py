@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -14,9 +16,12 @@ from fixtures.client.reply import Reply
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import sampling
-from suites.asking.contract import EvidenceSink, expect_ok
+from suites.asking.contract import EngineHandle, EvidenceSink, PlanSettings, expect_ok
 from suites.asking.depth import Depth
-from suites.checks import fields, token_limits
+from suites.checks import fields, protocol, token_limits
+from suites.checks.left_stream import check_left_stream
+from suites.measure.left_stream import leave_stream
+from suites.measure.rendering import find_token_text
 
 pytestmark = [pytest.mark.fields, pytest.mark.from_depth("full")]
 
@@ -30,7 +35,19 @@ HOT_TOKENS: Final = 16
 HOT_SEEDS: Final = (7, 8, 9)
 SMALLEST_SHARE: Final = 1e-6  # of top_p: the likeliest token alone
 NEVER_SAID: Final = "#%never"  # behind a reply's last letter: a stop string that no reply completes
+CODE_TOKENS: Final = 64
+CODE_TRIALS: Final = 980  # apart from those of the other suites
+STOP_CHARS: Final = 4
 SEED: Final = 7
+SEEDED_TOKENS: Final = 48
+TOP: Final = 5
+NUMBERED_TOKENS: Final = 24
+PENALISED_TOKENS: Final = 256  # of which the likeliest comes some twenty times
+SHOWN_TOKENS: Final = 160
+MOST_PENALTY: Final = 2.0  # OpenAI's range ends there
+THINKING_SHARE: Final = 4  # a thought costs many times an answer
+# What no engine can take another way: FastAPI's models and llama.cpp's own checks refuse each.
+INVALID: Final[Mapping[str, Any]] = {"messages": "hello", "temperature": "warm", "max_tokens": "many"}
 LEAVES: Final = 3  # streams that are left behind, one after the other
 LEFT_AFTER: Final = 2  # chunks
 
@@ -45,6 +62,12 @@ def test_stops_at_any_of_its_stop_strings(client: Client, bank: Bank, evidence: 
     expect_ok(evidence, _check_stop_strings(client, bank.facts(depth.fields), before=[NEVER_SAID]))
 
 
+def test_stops_at_its_own_words_alone(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """The stop string stands in the prompt, too: an engine that searches there ends before it begins."""
+    items = [bank.needle(tokens=CODE_TOKENS, depth=0.5, trial=CODE_TRIALS + n) for n in range(depth.fields)]
+    expect_ok(evidence, _stop_inside_codes(client, items))
+
+
 def test_gives_back_what_a_stop_string_held(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """The reply ends as the stop string begins, by its end token and by its limit: nothing stops it, so nothing is
     lost."""
@@ -53,6 +76,16 @@ def test_gives_back_what_a_stop_string_held(client: Client, bank: Bank, evidence
 
 def test_obeys_a_logit_bias(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     expect_ok(evidence, _bias(client, bank.facts(depth.fields)))
+
+
+def test_biases_the_token_that_is_named(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """By the checkpoint's own tokenizer: an id that is off by one, or of the draft's vocabulary, fills a reply too."""
+    token = find_token_text(cell.checkpoint, int(BIASED_TOKEN), client.tape)
+    if token is None:
+        pytest.skip("NOT_EVIDENCE: the checkpoint's tokenizer is not on this machine")
+    expect_ok(evidence, (_name_bias(client, item, token) for item in bank.facts(depth.fields)))
 
 
 def test_returns_as_many_choices_as_asked(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
@@ -79,6 +112,111 @@ def test_answers_alike_after_streams_were_left(
     expect_ok(evidence, _leave_and_ask(client, bank.facts(depth.fields), bank.long_generation(1)))
 
 
+def test_says_the_same_without_logprobs(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """Whole and streamed: most clients ask for no logprobs, and what computes and collects them is another way through
+    the sampler and the detokenizer."""
+    items = [*bank.long_generation(2), *bank.facts(1), *bank.chinese(1)]
+    expect_ok(evidence, itertools.chain.from_iterable(_ask_watched_and_not(client, item) for item in items))
+
+
+def test_numbers_every_token_of_a_stream(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """A stream with logprobs has as many positions as tokens, in their order; drafts arrive several at once."""
+    items = [*bank.facts(1), *bank.long_generation(1)]
+    asked = ((item, client.ask(item, stream=True, max_tokens=NUMBERED_TOKENS, top_logprobs=TOP)) for item in items)
+    expect_ok(evidence, (fields.check_numbered(item, reply) for item, reply in asked))
+
+
+@pytest.mark.for_cells(claims=["ignore_eos"])
+def test_obeys_a_penalty(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """`frequency_penalty` at its most, past the end of a reply, where every model repeats itself."""
+    expect_ok(evidence, (_penalise(client, item) for item in bank.long_generation(1)))
+
+
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_thinks_apart_in_every_choice(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """Parsers of thoughts keep a state, and there must be one for each choice."""
+    items = bank.facts(max(1, depth.thinking // THINKING_SHARE))
+    expect_ok(evidence, (_ask_for_choices(client, item, thinking=True) for item in items))
+
+
+@pytest.mark.for_cells(claims=["seeds"])
+def test_draws_every_choice_from_the_seed(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """Two sampled choices, asked twice with one seed: the same two."""
+    expect_ok(evidence, (_draw_choices_twice(client, item) for item in bank.long_generation(1)))
+
+
+def test_refuses_what_is_invalid(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """Messages that are text or missing, words for numbers: 4xx each, and the next question is answered as before."""
+    expect_ok(evidence, _ask_invalid(client, bank.facts(1)[0]))
+
+
+@pytest.mark.for_cells(claims=["ignore_eos"])
+def test_stops_working_for_nobody(
+    *,
+    cell: Cell,
+    plan: PlanSettings,
+    engine: EngineHandle,
+    client: Client,
+    bank: Bank,
+    evidence: EvidenceSink,
+    depth: Depth,
+) -> None:
+    """A stream with long to go is left: its tokens are not made to the end, and its slot is free for the next."""
+    item, context = bank.facts(1)[0], plan.settings.get("context")
+    left = leave_stream(client, engine, cell.engine.observe, item, seconds=depth.left_s, context=context)
+    expect_ok(evidence, [check_left_stream(item, left, seconds=depth.left_s)])
+
+
+def _ask_watched_and_not(client: Client, item: Item) -> Iterator[Finding]:
+    watched = client.ask(item, max_tokens=SHOWN_TOKENS, top_logprobs=TOP)
+    for stream in (False, True):
+        reply = client.ask(item, max_tokens=SHOWN_TOKENS, stream=stream)
+        yield fields.check_unwatched(item, reply, watched)
+    yield protocol.check_envelope(item, reply, max_tokens=SHOWN_TOKENS)
+
+
+def _penalise(client: Client, item: Item) -> Finding:
+    on = {"ignore_eos": True}
+    plain = client.ask(item, max_tokens=PENALISED_TOKENS, top_logprobs=TOP, extra=on)
+    try:
+        reply = client.ask(item, max_tokens=PENALISED_TOKENS, extra={**on, "frequency_penalty": MOST_PENALTY})
+    except EngineRefused as refused:
+        return fields.check_refused_field(item, "frequency_penalty", refused.status, refused.body)
+    return fields.check_penalty(item, reply, plain, MOST_PENALTY)
+
+
+def _draw_choices_twice(client: Client, item: Item) -> Finding:
+    body = _write_body(client, item, max_tokens=SEEDED_TOKENS, n=CHOICES, temperature=1.0, seed=SEED)
+    try:
+        first, again = (client.post_document("/v1/chat/completions", body).get("choices") for _ in range(2))
+    except EngineRefused as refused:
+        return fields.check_refused_field(item, "n", refused.status, refused.body)
+    return fields.check_same_choices(item, first, again)
+
+
+def _ask_invalid(client: Client, item: Item) -> Iterator[Finding]:
+    before = client.ask(item)
+    for name, value in INVALID.items():
+        body = {**_write_body(client, item, max_tokens=1), name: value}
+        try:
+            client.post_document("/v1/chat/completions", body)
+        except EngineRefused as refused:
+            yield fields.check_refusal(item, name, refused.status, refused.body)
+        else:
+            yield fields.check_refusal(item, name, 200, "")
+    yield fields.check_after_hang_up(item, before, client.ask(item), behind="invalid requests")
+
+
+def _write_body(client: Client, item: Item, **more: Any) -> dict[str, Any]:
+    return {
+        "model": client.model,
+        "messages": list(item.messages),
+        "temperature": 0.0,
+        "chat_template_kwargs": {client.switch: False},
+        **more,
+    }
+
+
 def _check_stop_strings(client: Client, items: Sequence[Item], before: Sequence[str] = ()) -> Iterator[Finding]:
     """Ask each item with a stop string out of its own reply; `before`: other stop strings, in front of it."""
     for item in items:
@@ -89,6 +227,16 @@ def _check_stop_strings(client: Client, items: Sequence[Item], before: Sequence[
         for stream in (False, True):
             reply = client.ask(item, stream=stream, extra={"stop": [*before, stop]})
             yield fields.check_stop(item, reply, whole, stop)
+
+
+def _stop_inside_codes(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        whole = client.ask(item)
+        # The code's last letters: they stand in the prompt, as the model must copy them from there.
+        stop = whole.content.rstrip(" \n.*`")[-STOP_CHARS:]
+        for stream in (False, True):
+            found = fields.check_stop(item, client.ask(item, stream=stream, extra={"stop": [stop]}), whole, stop)
+            yield replace(found, sensitive=stop in str(item.messages[0]["content"]))
 
 
 def _sample_hot(client: Client, items: Sequence[Item], dialect: str) -> Iterator[Finding]:
@@ -123,13 +271,21 @@ def _bias(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
         yield fields.check_bias(item, reply.reasoning or reply.content, BIASED_TOKENS)
 
 
-def _ask_for_choices(client: Client, item: Item) -> Finding:
+def _name_bias(client: Client, item: Item, token: str) -> Finding:
+    try:
+        reply = client.ask(item, max_tokens=BIASED_TOKENS, extra={"logit_bias": {BIASED_TOKEN: BIAS}})
+    except EngineRefused as refused:  # vLLM beside drafts
+        return fields.check_refused_field(item, "logit_bias", refused.status, refused.body)
+    return fields.check_biased_token(item, reply.reasoning or reply.content, token, BIASED_TOKENS)
+
+
+def _ask_for_choices(client: Client, item: Item, *, thinking: bool = False) -> Finding:
     body = {
         "model": client.model,
         "messages": list(item.messages),
-        "max_tokens": client.room(item),
+        "max_tokens": client.room(item, thinking=thinking),
         "temperature": 0.0,
-        "chat_template_kwargs": {client.switch: False},
+        "chat_template_kwargs": {client.switch: thinking},
         "n": CHOICES,
     }
     # In this order: an engine that takes greedy choices is asked what a client would send.
@@ -144,7 +300,7 @@ def _ask_for_choices(client: Client, item: Item) -> Finding:
 
 
 def _sample_twice(client: Client, item: Item) -> Finding:
-    first, again = (client.ask(item, max_tokens=48, temperature=1.0, extra={"seed": SEED}) for _ in range(2))
+    first, again = (client.ask(item, max_tokens=SEEDED_TOKENS, temperature=1.0, extra={"seed": SEED}) for _ in range(2))
     return fields.check_same_seed(item, first, again)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,8 @@ from suites.measure.rendering import Rendered, make_prompt_of, pad_prompt
 pytestmark = [pytest.mark.needle]
 
 COMPANY = 2  # long prompts at once: what one request selects must not reach another's
+SHORT_CONTEXT = 16_384  # filled from `full` on: a longer one costs a minute of prefill, and more
+LAST_TOKENS = 48  # of the context, for the reply and for a frame that is counted only about
 COMPANY_TOKENS = 8_192  # two longer ones only wait for each other's prefill
 
 
@@ -87,9 +90,34 @@ def test_refuses_a_prompt_over_the_context(
     expect_ok(evidence, [over, limits.check_alive(fact, healthy=client.health(), after=after)])
 
 
-def _ask_or_refusal(client: Client, item: Item) -> tuple[int, str] | Reply:
+@pytest.mark.from_depth("full")
+@pytest.mark.for_cells(claims=["ignore_eos"])
+def test_fills_the_context_to_its_end(
+    *,
+    plan: PlanSettings,
+    client: Client,
+    bank: Bank,
+    evidence: EvidenceSink,
+    depth: Depth,
+    rendered: Rendered | None,
+) -> None:
+    """Prompt and reply take all of the context: page tables and drafts reach one token too far there (sglang#18980,
+    vllm#46074)."""
+    context = int(plan.settings.get("context") or 0)
+    if not context or (context > SHORT_CONTEXT and depth.name != "release"):
+        pytest.skip(f"NOT_EVIDENCE: a context of {context} tokens is filled at depth release")
+    item = make_prompt_of(context - LAST_TOKENS, rendered)
+    prompt = rendered(item) if rendered is not None else client.ask(item, max_tokens=1).prompt_tokens or 0
+    told = _ask_or_refusal(client, item, max_tokens=context - prompt, extra={"ignore_eos": True})
+    full = limits.check_full(item, told, room=context - prompt, context=context)
+    fact = bank.facts(1)[0]
+    after = answer.check_answer(fact, client.ask(fact), check="limits.after")
+    expect_ok(evidence, [full, limits.check_alive(fact, healthy=client.health(), after=after)])
+
+
+def _ask_or_refusal(client: Client, item: Item, *, max_tokens: int = 1, **options: Any) -> tuple[int, str] | Reply:
     try:
-        return client.ask(item, max_tokens=1)
+        return client.ask(item, max_tokens=max_tokens, **options)
     except EngineRefused as refusal:
         # A refusal is the right answer here and nowhere else, so it is caught here alone.
         return refusal.status, refusal.body

@@ -28,6 +28,8 @@ pytestmark = [pytest.mark.coherence]
 
 TRIALS = 800  # apart from those of the other suites
 OTHERS = 850
+HALF_READ = 880
+PATIENCE_S = 0.05  # of who hangs up: a prompt beyond index_topk takes longer on a CPU, and on a GPU with big weights
 # Ranks with caches of their own take requests in turn, or pages are as many times larger as ranks share them.
 SPREAD = frozenset({"dp_attention", "decode_context_parallel", "decode_context_parallel_4"})
 NO_CACHE = "no_prefix_cache"  # the feature whose cells keep nothing; its proof says so
@@ -60,6 +62,30 @@ def test_a_talk_is_the_same_from_the_cache(
         )
     )
     expect_ok(evidence, findings)
+
+
+@pytest.mark.from_depth("full")
+def test_a_prefix_that_was_left_half_read_is_no_prefix(
+    *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """A request is left while its prompt is read, streamed and whole: the next one with that prompt finds what is
+    there, and gives what a computed prompt gives."""
+    tokens = _require_length(cell, plan, depth)
+    expect_ok(
+        evidence,
+        _leave_half_read(cell, client, [bank.needle(tokens=tokens, depth=0.5, trial=HALF_READ + n) for n in range(2)]),
+    )
+
+
+def _leave_half_read(cell: Cell, client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    """Yield a finding for each way to be left; one that was answered before it could be left judges nothing."""
+    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
+    for place, item in enumerate(items):
+        left = client.hang_up(item, after_s=PATIENCE_S, stream=bool(place % 2))
+        warm = client.ask(item, top_logprobs=TOP)
+        cold = client.ask(item, top_logprobs=TOP, extra=bypass_prefix_cache(client, cell.engine.dialect))
+        found = company.check_same_answer(item, [cold], warm, check="reuse.half_read", tie=tie)
+        yield replace(found, sensitive=found.sensitive and (left or not found.ok))
 
 
 def _require_length(cell: Cell, plan: PlanSettings, depth: Depth) -> int:

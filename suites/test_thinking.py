@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -88,6 +89,16 @@ def test_obeys_the_thinking_switch(client: Client, bank: Bank, evidence: Evidenc
 
 
 @pytest.mark.from_depth("full")
+@pytest.mark.for_cells(claims=["thinking_switch", "separate_thoughts"])
+def test_thinks_where_it_is_asked_to_and_nowhere_else(
+    client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """On behind off as on behind on; and on and off at once: whoever keeps the switch keeps it for its request."""
+    alone, *both = bank.facts(1 + depth.thinking)
+    expect_ok(evidence, itertools.chain(_switch_between(client, alone), _think_beside(client, both)))
+
+
+@pytest.mark.from_depth("full")
 @pytest.mark.for_cells(claims=["reasoning_effort", "separate_thoughts"])
 def test_obeys_reasoning_effort(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """The least effort takes no more tokens than the most, over the same questions."""
@@ -124,6 +135,19 @@ def _switch_on_and_off(client: Client, items: Sequence[Item]) -> Iterator[Findin
         # On first: whatever keeps the last request's switch shows behind it.
         client.ask(item, thinking=True)
         yield thinking.check_switched_off(item, client.ask(item))
+
+
+def _switch_between(client: Client, item: Item) -> Iterator[Finding]:
+    # Twice: the first is behind whatever came before this test.
+    _, before = (client.ask(item, thinking=True) for _ in range(2))
+    client.ask(item)
+    yield thinking.check_switched_on(item, before, client.ask(item, thinking=True))
+
+
+def _think_beside(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    asks = [(item, {"thinking": thinks, "stream": thinks}) for item in items for thinks in (True, False)]
+    for (item, options), reply in zip(asks, client.together(asks), strict=True):
+        yield thinking.check_answer(item, reply) if options["thinking"] else thinking.check_switched_off(item, reply)
 
 
 def _compare_efforts(client: Client, items: Sequence[Item], efforts: tuple[str, str]) -> Iterator[Finding]:

@@ -7,17 +7,28 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any, Final
 
 import pytest
 
 from fixtures.banks.bank import Bank
-from fixtures.client.client import Client, room_for
+from fixtures.banks.item import Item
+from fixtures.client.client import Client, EngineRefused, room_for
 from fixtures.client.reply import Reply
 from fixtures.launch.observe import observe_engine
 from matrix.judging import proof
 from matrix.model import Cell
 from reports.evidence.finding import Finding
-from suites.asking.company import DECODED_TOKENS, SPREAD_S, TOP, Guest, list_company_lengths, make_company
+from suites.asking.company import (
+    DECODED_TOKENS,
+    SPREAD_S,
+    TOP,
+    Guest,
+    list_company_lengths,
+    list_others,
+    make_company,
+    numbers_streams,
+)
 from suites.asking.contract import EngineHandle, EvidenceSink, PlanSettings, expect_ok
 from suites.asking.depth import Depth
 from suites.asking.judged import judge_both_ways
@@ -28,6 +39,9 @@ from suites.measure.logprob_probe import index_topk
 pytestmark = [pytest.mark.coherence]
 
 Alone = Mapping[str, Reply]  # by item id
+OTHERS_TOKENS: Final = 128  # of those who bring fields: at work while the others' prompts are read
+OWN_TOKENS: Final = 40
+NEAR_S: Final = 0.005  # between two arrivals: in this order, and all at work at once
 
 
 @pytest.mark.from_depth("full")
@@ -37,7 +51,7 @@ def test_answers_alike_alone_and_in_company(
     """Needles, later turns and tool calls beyond index_topk are asked alone, then all at once beside a long reply and
     a stream that is left, then alone again: what a neighbour wrote to a cache would be read there."""
     topk = index_topk(cell, plan.settings)
-    guests = _invite(client, bank, _require_lengths(plan, topk, depth), depth)
+    guests = _invite(client, bank, _require_lengths(plan, topk, depth), depth, cell)
     before = _ask_alone(client, guests)
     replies = client.together([(g.item, g.options) for g in guests], spread_s=SPREAD_S)
     # Last, and of the same prompts: their pages were written beside the others.
@@ -59,7 +73,7 @@ def test_streams_alike_beyond_index_topk(
     """A needle, a later turn and a tool call beyond index_topk, streamed and whole."""
     topk = index_topk(cell, plan.settings)
     shortest, *_ = _require_lengths(plan, topk, depth)
-    guests = _invite(client, bank, [shortest], depth)
+    guests = _invite(client, bank, [shortest], depth, cell)
     # One of each role: streams are taken apart by kind of reply, not by length.
     first = {g.role: g.item for g in guests if g.compared}
     expect_ok(evidence, judge_both_ways(client.ask, first.values(), room=client.room))
@@ -79,7 +93,7 @@ def test_drafts_are_accepted_in_company(
 ) -> None:
     """The draft head reads through an indexer of its own: beyond index_topk and in a batch it must still be right."""
     dialect, topk = cell.engine.observe, index_topk(cell, plan.settings)
-    guests = _invite(client, bank, _require_lengths(plan, topk, depth), depth)
+    guests = _invite(client, bank, _require_lengths(plan, topk, depth), depth, cell)
     # Tokens of an abandoned stream are drafted and never seen: they would blur the acceptance.
     stay = [g for g in guests if g.role != "leaves"]
     before = observe_engine(dialect, client, engine.log_path)
@@ -93,11 +107,61 @@ def test_drafts_are_accepted_in_company(
     assert judged.outcome != "refuted", judged.detail
 
 
-def _invite(client: Client, bank: Bank, sizes: Sequence[int], depth: Depth) -> Sequence[Guest]:
+@pytest.mark.from_depth("full")
+def test_calls_alike_alone_and_in_company(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """Several calls in each of several replies, every second one streamed: alone, then all at once. Parsers keep the
+    state of a stream by request and by index, and a call that lands in another reply is a valid one there."""
+    items = bank.parallel_calls(depth.company)
+    forms = [{"stream": bool(place % 2)} for place in range(len(items))]
+    alone = [client.ask(item, **form) for item, form in zip(items, forms, strict=True)]
+    beside = client.together(list(zip(items, forms, strict=True)))
+    each = zip(items, alone, beside, strict=True)
+    expect_ok(evidence, (company.check_same_calls(i, a, b, others=items) for i, a, b in each))
+
+
+@pytest.mark.from_depth("full")
+def test_takes_no_field_of_others(
+    *, cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """Plain greedy requests among others with a heat, a limit, a bias, a stop string and a form: samplers, grammars and
+    limits lie in one row for each request of a batch, and a row that is off by one is sound text."""
+    other, *longer = bank.long_generation(2)
+    own: list[tuple[Item, dict[str, int]]] = [(item, {}) for item in bank.facts(depth.fields)]
+    own += [(item, {"max_tokens": OWN_TOKENS}) for item in longer]
+    before = [client.ask(item, top_logprobs=TOP, **limit) for item, limit in own]
+    others = [fields for fields in list_others(cell) if _is_taken(client, other, fields)]
+    asks = [(other, {"max_tokens": OTHERS_TOKENS, **fields}) for fields in others]
+    # Behind the others, which are at work for longer than it takes to read these.
+    forms = itertools.cycle([{"top_logprobs": TOP}, {"top_logprobs": TOP, "stream": numbers_streams(cell)}])
+    mine = [(item, {**form, **limit}) for (item, limit), form in zip(own, forms, strict=False)]
+    replies = client.together([*asks, *mine], spread_s=NEAR_S)[len(asks) :]
+    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
+    told = (
+        finding
+        for (item, limit), alone, reply in zip(own, before, replies, strict=True)
+        for finding in (
+            company.check_same_answer(item, [alone], reply, check="together.fields", tie=tie),
+            protocol.check_envelope(item, reply, max_tokens=limit.get("max_tokens", client.room(item))),
+        )
+    )
+    expect_ok(evidence, (replace(finding, sensitive=finding.sensitive and bool(others)) for finding in told))
+
+
+def _is_taken(client: Client, item: Item, fields: Mapping[str, Any]) -> bool:
+    """Return whether the launch takes these fields: some refuse a bias or a form beside drafts."""
+    try:
+        client.ask(item, **{**fields, "max_tokens": 1})
+    except EngineRefused:
+        return False
+    return True
+
+
+def _invite(client: Client, bank: Bank, sizes: Sequence[int], depth: Depth, cell: Cell) -> Sequence[Guest]:
     """Make the company. A model that always thinks gets room for its thought before the long reply, too."""
     stories = bank.long_generation(1)
     thought = client.room(stories[0]) - room_for(stories[0]) if stories else 0
-    return make_company(bank, sizes, depth.company, decoded=DECODED_TOKENS + thought)
+    decoded = DECODED_TOKENS + thought
+    return make_company(bank, sizes, depth.company, decoded=decoded, numbered=numbers_streams(cell))
 
 
 def _require_lengths(plan: PlanSettings, topk: int, depth: Depth) -> Sequence[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import pytest
@@ -74,6 +74,19 @@ def test_streams_parallel_calls_apart(client: Client, bank: Bank, evidence: Evid
     """The deltas of two calls are told apart by their index alone."""
     items = bank.parallel_calls(min(depth.parallel_calls, depth.streamed))
     expect_ok(evidence, judge_both_ways(client.ask, items, room=client.room))
+
+
+@pytest.mark.from_depth("full")
+def test_tells_no_cut_call_as_a_call(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """`max_tokens` ends inside a call: half of it under `tool_calls` would be executed."""
+    expect_ok(evidence, _cut_calls(client, pick_shortest(bank.calls(POOL), max(1, depth.streamed // 4))))
+
+
+def _cut_calls(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        half = max(1, (client.ask(item).completion_tokens or 0) // 2)
+        for stream in (False, True):
+            yield tools.check_cut_call(item, client.ask(item, stream=stream, max_tokens=half), half)
 
 
 def _check_calls(client: Client, items: Items) -> Iterator[Finding]:

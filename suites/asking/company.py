@@ -13,7 +13,9 @@ from typing import Any, Final, Literal
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
-from suites.asking import lengths
+from matrix.model import Cell
+from matrix.planning.claimed import find_claims
+from suites.asking import constraints, lengths, sampling
 from suites.asking.depth import Depth
 
 Role = Literal["decodes", "needle", "turn", "call", "leaves"]
@@ -26,6 +28,13 @@ LEFT_AFTER: Final = 2  # chunks of a stream that is left
 SPREAD_S: Final = 0.05  # between two arrivals: a GPU decodes a few tokens of one before it reads the next
 STORIES: Final = 3  # long texts to choose from: one in three of a bank is a count
 TOP: Final = 5
+HOT: Final = 8.0  # temperature at which no model stays sure
+FORM: Final = {
+    "type": "object",
+    "properties": {"tags": {"type": "array", "items": {"enum": ["x", "y"]}, "minItems": 9, "maxItems": 9}},
+    "required": ["tags"],
+    "additionalProperties": False,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,23 +64,40 @@ def list_company_lengths(settings: Mapping[str, Any], index_topk: int, depth: De
     return tuple(sorted(n for n in fitting if n >= shortest))
 
 
-def make_company(bank: Bank, sizes: Sequence[int], guests: int, *, decoded: int = DECODED_TOKENS) -> tuple[Guest, ...]:
+def numbers_streams(cell: Cell) -> bool:
+    """Return whether a stream has logprobs of all of its tokens. llama.cpp's has none of accepted drafts (seen on
+    2026.10.11549; `test_numbers_every_token_of_a_stream` says so), where a whole reply has."""
+    return not (cell.engine.dialect == "llamacpp" and "mtp" in cell.features)
+
+
+def make_company(
+    bank: Bank, sizes: Sequence[int], guests: int, *, decoded: int = DECODED_TOKENS, numbered: bool = True
+) -> tuple[Guest, ...]:
     """Return `guests` requests whose prompts take the lengths `sizes` in turn, in the order of their arrival. The long
-    reply may take `decoded` tokens."""
+    reply may take `decoded` tokens. Streams are asked for logprobs where they are `numbered`."""
     # Drawn before they are sorted: which role gets which length must not depend on the order of arrival.
-    made = list(itertools.islice(_draw_guests(bank, sizes, decoded), guests))
+    made = list(itertools.islice(_draw_guests(bank, sizes, decoded, numbered), guests))
     decoding = [g for g in made if g.role == "decodes"]
     # The longest last, so that its prefill meets everything else at work.
     reading = sorted((g for g in made if g.role != "decodes"), key=lambda g: g.item.tokens_prompt_about or 0)
     return (*decoding, *reading)
 
 
-def _draw_guests(bank: Bank, sizes: Sequence[int], decoded: int) -> Iterator[Guest]:
+def list_others(cell: Cell) -> tuple[Mapping[str, Any], ...]:
+    """List options of requests that bring fields of their own: a heat, a limit, a bias, a stop string, a form."""
+    hot = {"temperature": HOT, "extra": {**sampling.unnarrowed_fields(cell.engine.dialect), "seed": 7}}
+    form = {"extra": constraints.schema_fields(FORM)} if "constrained_output" in find_claims(cell) else None
+    bias, stop = {"extra": {"logit_bias": {"1000": 100}}}, {"extra": {"stop": ["e"]}}
+    return tuple(fields for fields in (hot, {"max_tokens": 1}, bias, stop, form) if fields)
+
+
+def _draw_guests(bank: Bank, sizes: Sequence[int], decoded: int, numbered: bool) -> Iterator[Guest]:
     longest_first = itertools.cycle(reversed(sizes))
     for number, role in enumerate(itertools.cycle(ROLES)):
         item = _draw_item(bank, role, sizes[0] if role in ("call", "leaves") else next(longest_first), number)
         if item is not None:
-            yield Guest(role=role, item=item, options=_choose_options(role, decoded, streamed=bool(number % 2)))
+            options = _choose_options(role, decoded, streamed=bool(number % 2), numbered=numbered)
+            yield Guest(role=role, item=item, options=options)
 
 
 def _draw_item(bank: Bank, role: Role, tokens: int, number: int) -> Item | None:
@@ -88,7 +114,7 @@ def _draw_item(bank: Bank, role: Role, tokens: int, number: int) -> Item | None:
             return bank.needle(tokens=tokens, depth=DEPTHS[number % len(DEPTHS)], trial=trial)
 
 
-def _choose_options(role: Role, decoded: int, *, streamed: bool) -> Mapping[str, Any]:
+def _choose_options(role: Role, decoded: int, *, streamed: bool, numbered: bool) -> Mapping[str, Any]:
     match role:
         case "decodes":
             return {"stream": True, "max_tokens": decoded}
@@ -96,5 +122,7 @@ def _choose_options(role: Role, decoded: int, *, streamed: bool) -> Mapping[str,
             return {"stream": True, "leave_after": LEFT_AFTER}
         case "call" if streamed:
             return {"stream": True}  # llama.cpp refuses logprobs of a stream with tools
+        case _ if streamed and not numbered:
+            return {"stream": True}
         case _:
             return {"stream": streamed, "top_logprobs": TOP}

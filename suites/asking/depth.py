@@ -58,6 +58,7 @@ class Depth:
     agent_rounds: int  # of one conversation with the model's own calls, two replies each
     structured: int  # replies per kind of constraint
     fields: int  # items per field of a request
+    left_s: float  # that a stream is made long for, which its reader leaves
     constraints: int  # requests whose replies are judged by counting
     exact: int  # replies that are known to the letter
     load_prompt_tokens: int

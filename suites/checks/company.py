@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from fixtures.banks.item import Item
@@ -16,7 +17,7 @@ from matrix.judging.extremes import find_largest, find_smallest
 from matrix.judging.kl import read_distributions, top_k_kl
 from matrix.judging.logprobs import drop_drafted
 from reports.evidence.finding import Finding, as_json_number
-from suites.checks import isolation
+from suites.checks import isolation, protocol, tools
 from suites.checks.agreement import TOLERANCE_UNSURE
 from suites.checks.frozen import prompt_sha256
 from suites.checks.greedy import explain_parting, find_unlikely_choice, read_said
@@ -67,6 +68,28 @@ def check_same_answer(item: Item, alone: Sequence[Reply], other: Reply, *, check
             "prompt_sha256": prompt_sha256(item),
         },
     )
+
+
+def check_same_calls(item: Item, alone: Reply, beside: Reply, *, others: Sequence[Item]) -> Finding:
+    """Check that a reply made beside others has exactly its own calls; what is wrong alone, too, judges nothing.
+
+    `others`: the items in flight, this one included. A call of one of them is told by its name.
+    """
+    found = tools.check_calls(item, beside, check="together.calls")
+    if not tools.check_calls(item, alone).ok:
+        return replace(found, ok=True, sensitive=False, note="the model calls wrongly alone, too")
+    foreign = [other.id for other in others if other.id != item.id and _holds_a_call(beside, other, but=item)]
+    wrong = [found.detail, *(f"holds a call of {name}" for name in foreign)] if not found.ok else []
+    wrong += protocol.check_envelope(item, beside).detail.split("; ") if found.ok else []
+    detail = "; ".join(filter(None, wrong))
+    return replace(found, ok=not detail, detail=detail, data={**found.data, "streamed": beside.streamed})
+
+
+def _holds_a_call(reply: Reply, other: Item, *, but: Item) -> bool:
+    """Return whether the reply has a call that `other` asks for and `but` does not."""
+    asked = [(call.name, dict(call.arguments)) for call in but.call]
+    foreign = [(c.name, dict(c.arguments)) for c in other.call if (c.name, dict(c.arguments)) not in asked]
+    return any(made in foreign for made in tools.read_calls(reply))
 
 
 def compute_tolerance(alone: Reply) -> float:

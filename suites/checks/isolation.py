@@ -81,11 +81,16 @@ def measure_floor(same: Sequence[Reply]) -> float:
     return find_largest(measure_distance(a, b) for a, b in pairs)
 
 
-def check_repeatable(item: Item, same: Sequence[Reply]) -> Finding:
-    """Check that equal requests have nearly equal numbers. Their distance is the noise floor of the other checks."""
+def check_repeatable(item: Item, same: Sequence[Reply], *, top: int = 0, computed: bool = False) -> Finding:
+    """Check that equal requests have nearly equal numbers. Their distance is the noise floor of the other checks.
+
+    `top`: candidates that were asked for. `computed`: the requests were told not to read the prefix cache.
+    """
     floor = measure_floor(same)
     wrong = (
         find_unsound_reply(same)
+        or find_few_candidates(same, top)
+        or (find_read_cache(same) if computed else "")
         or find_other_counts(same)
         or find_unlikely_choice(same)
         or _find_parting(same, floor)
@@ -156,6 +161,26 @@ def find_unsound_reply(replies: Sequence[Reply]) -> str:
     """Find the first fault in the logprobs of all positions, not only the compared ones: NaN anywhere is the
     engine's fault."""
     return next((wrong for r in replies if (wrong := find_unsound(r.logprobs))), "")
+
+
+def find_few_candidates(replies: Sequence[Reply], top: int) -> str:
+    """Return why a reply does not list the `top` candidates that were asked for. One position with all of them will do:
+    some engines list none of accepted drafts."""
+    told = [{_count_candidates(position) for position in r.logprobs} for r in replies if r.logprobs]
+    few = (counts for counts in told if all(n < top for n in counts))
+    return next((f"{', '.join(map(str, counts))} candidates a position, {top} asked for" for counts in few), "")
+
+
+def _count_candidates(position: Mapping[str, Any]) -> int:
+    listed = position.get("top_logprobs")
+    return len(listed) if isinstance(listed, list) else 0
+
+
+def find_read_cache(replies: Sequence[Reply]) -> str:
+    """Return which reply found a prefix although it was told to compute its prompt: what is compared with it is no
+    measure then, and prefixes are not kept apart."""
+    told = (r.cached_tokens for r in replies if r.cached_tokens)
+    return next((f"{n} cached tokens in a request that was told to compute its prompt" for n in told), "")
 
 
 def find_other_tokens(replies: Sequence[Reply]) -> str:

@@ -9,6 +9,7 @@ from fixtures.client.reply import Reply
 from matrix.judging.foreign_json import UnreadableJson, parse_foreign_json
 from reports.evidence.finding import Finding
 
+LEFT_FREE: Final = 8  # tokens at the end of a context that an engine may keep for itself and its drafts
 CLIENT_ERRORS: Final = range(400, 500)
 # The word by which each engine's refusal can be told from another 4xx. Seen: llama.cpp 2026.10.11549 answers 400
 # {"error": {"type": "exceed_context_size_error", "message": "request (5449 tokens) exceeds the available context
@@ -29,6 +30,35 @@ def check_refusal(item: Item, answer: tuple[int, str] | Reply, *, tokens: int, c
         detail="; ".join(wrong),
         data={"tokens": tokens, "context": context, "exact": exact},
     )
+
+
+def check_full(item: Item, told: tuple[int, str] | Reply, *, room: int, context: int) -> Finding:
+    """Check that a reply which may take what the context leaves ends there by `length`, up to a few tokens before.
+
+    A refusal as the client's fault is kept and judges nothing: the last tokens are some engines' own.
+    """
+    wrong = _find_unfilled(told, room) if isinstance(told, Reply) else []
+    refused = not isinstance(told, Reply) and told[0] in CLIENT_ERRORS
+    if not isinstance(told, Reply) and not refused:
+        wrong = [f"HTTP {told[0]} at the end of the context"]
+    return Finding(
+        check="limits.full",
+        ok=not wrong,
+        expected=f"{room} tokens that fill the context of {context}, and finish_reason 'length'",
+        got=f"{told.completion_tokens} tokens" if isinstance(told, Reply) else f"HTTP {told[0]}: {told[1]}",
+        item=item.id,
+        detail="; ".join(wrong),
+        sensitive=not refused,
+        data={"room": room, "context": context},
+    )
+
+
+def _find_unfilled(reply: Reply, room: int) -> list[str]:
+    spent = reply.completion_tokens
+    wrong = [] if reply.finish_reason == "length" else [f"finish_reason is {reply.finish_reason!r}, not 'length'"]
+    if spent is None or not room - LEFT_FREE <= spent <= room:
+        wrong.append(f"{spent} tokens where {room} have room")
+    return wrong
 
 
 def _explain_served(reply: Reply) -> list[str]:

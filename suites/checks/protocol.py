@@ -18,6 +18,8 @@ FINISH_REASONS = ("stop", "length", "tool_calls")
 # by more than this counted something else (characters, the completion, a truncated prompt).
 PROMPT_TOKENS_FACTOR = 2.0
 PROMPT_TOKENS_SLACK = 64  # template frame of a short prompt
+# A step with six drafts makes 9 to 30 characters (at most 9 on average on an H200, MTP included, docs/evidence).
+CHUNK_CHARS = 160
 TOKENS_PER_BYTE = 1  # no byte-level vocabulary needs more than one token per byte ...
 TOKENS_FRAME = 24  # ... plus tags around calls and the end token
 
@@ -29,6 +31,7 @@ def check_envelope(item: Item, reply: Reply, *, max_tokens: int | None = None) -
         *_check_usage(item, reply, max_tokens),
         *_check_separation(reply),
         *_find_half_characters(reply),
+        *_find_lumps(reply),
         *reply.form_faults,
     ]
     if reply.streamed and not reply.done_seen:
@@ -109,6 +112,13 @@ def _check_separation(reply: Reply) -> list[str]:
     if leak := LEAKS.search(reply.reasoning):
         wrong.append(f"{leak.group()!r} was left in the reasoning: a call or an answer may be swallowed there")
     return wrong
+
+
+def _find_lumps(reply: Reply) -> list[str]:
+    """Find a stream that is none: its text came in pieces that no step of a model makes."""
+    said = len(reply.content) + len(reply.reasoning)
+    lumps = reply.streamed and said > CHUNK_CHARS * (reply.chunks or 1)
+    return [f"a stream of {said} characters came in {reply.chunks} chunk(s)"] if lumps else []
 
 
 def _find_half_characters(reply: Reply) -> list[str]:

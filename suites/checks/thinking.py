@@ -106,6 +106,20 @@ def check_switched_off(item: Item, reply: Reply) -> Finding:
     )
 
 
+def check_switched_on(item: Item, before: Reply, again: Reply) -> Finding:
+    """Check that a request with thinking on has a thought behind one without, as it had behind one with."""
+    wrong = bool(before.reasoning.strip()) and not again.reasoning.strip()
+    return Finding(
+        check="thinking.switched_on",
+        ok=not wrong,
+        expected="a thought" if before.reasoning.strip() else "none: this item has none",
+        got=again.reasoning or again.content,
+        item=item.id,
+        detail="the thought is missing behind a request with thinking off" if wrong else "",
+        sensitive=bool(before.reasoning.strip()),
+    )
+
+
 def check_cut_short(item: Item, cut: Reply, whole: Reply, *, max_tokens: int) -> Finding:
     """Check a reply whose budget ends inside the thought: it has the length asked for, and says no answer.
 

@@ -124,6 +124,26 @@ def same_value(got: Json, want: Json) -> bool:
             )
 
 
+def check_cut_call(item: Item, reply: Reply, max_tokens: int) -> Finding:
+    """Check that a reply whose limit ends inside its call does not say `tool_calls`, unless all of its calls are
+    valid."""
+    invalid = [wrong for call in reply.tool_calls for wrong in find_invalid(item, call)]
+    finished = reply.finish_reason == "tool_calls"
+    wrong = [f"finish_reason is 'tool_calls': {each}" for each in invalid] if finished else []
+    if finished and not reply.tool_calls:
+        wrong.append("finish_reason is 'tool_calls' without a call")
+    if (spent := reply.completion_tokens) is not None and spent > max_tokens:
+        wrong.append(f"{spent} tokens, {max_tokens} allowed")
+    return Finding(
+        check="tools.cut",
+        ok=not wrong,
+        expected=f"no half call under 'tool_calls' in {max_tokens} tokens",
+        got=f"{reply.finish_reason}: {_shown_calls(reply)}",
+        item=item.id,
+        detail="; ".join(wrong),
+    )
+
+
 def check_no_call(item: Item, reply: Reply, *, check: str = "tools.no_call") -> Finding:
     """Check that the model answers in words although tools are offered, since none fits. An expected answer is
     compared too."""
@@ -175,7 +195,12 @@ def _pair_fields(a: Reply, b: Reply) -> list[tuple[str, Json, Json]]:
 
 
 def _call_values(reply: Reply) -> list[list[Json]]:
-    return [[c.name, _parse_arguments(c.arguments)] for c in reply.tool_calls]
+    return [list(call) for call in read_calls(reply)]
+
+
+def read_calls(reply: Reply) -> list[tuple[str, Json]]:
+    """Return the calls of a reply by name and value; arguments that are no JSON are text."""
+    return [(c.name, _parse_arguments(c.arguments)) for c in reply.tool_calls]
 
 
 def _parse_arguments(arguments: str) -> Json:

@@ -44,6 +44,21 @@ def find_token_counter(checkpoint: Checkpoint, tape: Tape = LIVE) -> Rendered | 
     return count
 
 
+def find_token_text(checkpoint: Checkpoint, token: int, tape: Tape = LIVE) -> str | None:
+    """Return the text of one token id by the checkpoint's tokenizer; None where it is not on this machine."""
+    if not tape.note("tokenizer", {"checkpoint": checkpoint.id}, lambda: _find_directory(checkpoint) is not None):
+        return None
+
+    def decode() -> str:
+        from tokenizers import Tokenizer  # late, as below
+
+        tokenizer = Tokenizer.from_file(str(_require_directory(checkpoint) / TOKENIZER))
+        return str(tokenizer.decode([token], skip_special_tokens=False))
+
+    text: str = tape.note("token_text", {"checkpoint": checkpoint.id, "token": token}, decode)
+    return text
+
+
 def _find_directory(checkpoint: Checkpoint) -> Path | None:
     with suppress(HostError):
         directory = find_weights(checkpoint)

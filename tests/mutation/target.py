@@ -74,6 +74,7 @@ DEPTH = replace(
     agent_rounds=8,
     structured=1,
     fields=1,
+    left_s=2.5,
     exact=3,
     chinese=2,
     loaded_items=8,

@@ -136,6 +136,10 @@ class NotingClient(Client):
             self.notes.note(item, at_once=len(asks), thinking=bool(options.get("thinking")))
         return [Reply(content=item.answer or "") for item, _ in asks]
 
+    def hang_up(self, item: Item, *, after_s: float, **options: Any) -> bool:
+        self.ask(item, **options)
+        return True
+
     def post(self, path: str, body: Mapping[str, Any], **_: Any) -> Reply:
         """Note a chat whose body the test wrote itself."""
         with suppress(EngineRefused):
@@ -145,6 +149,8 @@ class NotingClient(Client):
     def post_document(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Note a request that is no chat, without its tools; no route is there."""
         said = body.get("messages") or body.get("input") or [{"role": "user", "content": body.get("prompt")}]
+        if isinstance(said, str):  # no valid request, and asked as such
+            raise EngineRefused(400, "")
         name = hashlib.sha256(json.dumps(said).encode()).hexdigest()
         self.notes.note(Item(id=name, kind="noted", messages=tuple(said)), thinking=path in THINKING_ROUTES)
         raise EngineRefused(404, "")

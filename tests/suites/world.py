@@ -93,6 +93,7 @@ DEPTH = replace(
     agent_rounds=10,
     structured=2,
     fields=2,
+    left_s=0.4,
     constraints=16,
     exact=3,
     no_tool_needed=2,

@@ -11,9 +11,11 @@ from fixtures.client.reply import Reply, ToolCall
 from tests.faults.catalogue.fault import Asked, Fault
 from tests.faults.suite_tests import (
     BIASED,
+    BIASED_NAMED,
     CHOICES,
     FIFTY,
     LOOP,
+    PENALTY,
     SCHEMA,
     SCHEMA_THOUGHT,
     SCHEMAS,
@@ -59,6 +61,10 @@ def _lose_calls(reply: Reply, asked: Asked) -> Reply:
 
 def _without(*names: str) -> Callable[[dict[str, Json], Asked], dict[str, Json]]:
     return lambda body, asked: {key: value for key, value in body.items() if key not in names}
+
+
+def _bias_the_next(body: dict[str, Json], asked: Asked) -> dict[str, Json]:
+    return body | {"logit_bias": {str(int(token) + 1): bias for token, bias in body["logit_bias"].items()}}
 
 
 def _late(asked: Asked) -> bool:
@@ -116,6 +122,19 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "ignores_stop_strings": Fault(
         family="fields", does="stop never reaches the engine", kills=(STOPPED,), request=_without("stop")
+    ),
+    "ignores_penalties": Fault(
+        family="fields",
+        does="frequency_penalty never reaches the sampler",
+        kills=(PENALTY,),
+        request=_without("frequency_penalty"),
+    ),
+    "biases_the_next_token": Fault(
+        family="fields",
+        does="logit_bias is applied to the token behind the named one",
+        kills=(BIASED_NAMED,),
+        touches=lambda asked: bool(asked.body.get("logit_bias")),
+        request=_bias_the_next,
     ),
     "ignores_biases": Fault(
         family="fields", does="logit_bias never reaches the engine", kills=(BIASED,), request=_without("logit_bias")

@@ -52,7 +52,9 @@ class Asked:
 
     @property
     def prompt(self) -> str:
-        return "\n".join(str(m.get("content") or "") for m in self.body.get("messages", ()))
+        told = self.body.get("messages", ())
+        # A suite asks what is no valid request, too.
+        return "\n".join(str(m.get("content") or "") for m in told) if isinstance(told, list) else str(told)
 
 
 def always(asked: Asked) -> bool:
@@ -86,6 +88,7 @@ class Fault:
     refuse: bool = False  # hang up without asking the engine
     documents: Mapping[str, Callable[[str], str]] = field(default_factory=dict)  # GET path -> change of its text
     statuses: Mapping[str, int] = field(default_factory=dict)  # GET path -> status instead of the engine's
+    reads_on: bool = False  # the engine's stream is read to its end, though the client is gone
     slow: bool = False  # costs the client's patience at each request
 
     def touches_completions(self) -> bool:

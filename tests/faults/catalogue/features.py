@@ -94,6 +94,10 @@ def flatten_logprobs(reply: Reply, asked: Asked) -> Reply:
     return replace(reply, logprobs=tuple(map(_flattened, reply.logprobs)))
 
 
+def _keep_first(position: Mapping[str, Any]) -> dict[str, Any]:
+    return {**position, "top_logprobs": (position.get("top_logprobs") or [])[:1]}
+
+
 def _swapped(position: Mapping[str, Any]) -> dict[str, Any]:
     """Swap names of candidates: a detokenizer that is off by one row has right numbers and wrong names."""
     if len(listed := position.get("top_logprobs") or []) < 2:
@@ -155,6 +159,12 @@ FAULTS: Mapping[str, Fault] = {
         does="the engine serves half of the context that was asked for",
         kills=(EFFECTIVE,),
         documents={"/props": _half_context},
+    ),
+    "lists_one_candidate": Fault(
+        family="features",
+        does="top_logprobs has the chosen token alone, whatever number was asked for",
+        kills=(PREFIX, NEIGHBOURS),
+        reply=lambda reply, asked: replace(reply, logprobs=tuple(map(_keep_first, reply.logprobs))),
     ),
     "logprobs_of_nothing_known": Fault(
         family="features",

@@ -89,11 +89,19 @@ class Passing:
         await self._send(head(answer.status, answer.kind, b"Transfer-Encoding: chunked"))
         rebuilt = self.fault.reply is not None and self.fault.touches(self.asked)
         touched = self.fault.touches(self.asked)
+        gone = False
         async for payload in self._rebuilt(answer) if rebuilt else self._passed(answer):
             changed = self.fault.payload(payload) if touched and self.fault.payload and payload != DONE else payload
             size = self.fault.chunk_size if touched else None
-            await self._send(_chunk(b"data: " + changed + b"\n\n", size), drips=touched)
-        await self._send(b"0\r\n\r\n")
+            try:
+                if not gone:
+                    await self._send(_chunk(b"data: " + changed + b"\n\n", size), drips=touched)
+            except OSError:
+                if not self.fault.reads_on:
+                    raise
+                gone = True
+        if not gone:
+            await self._send(b"0\r\n\r\n")
 
     async def _rebuilt(self, answer: Answer) -> AsyncIterator[bytes]:
         """Read to the end, damaged, and cut anew; the engine's own chunks where nothing was damaged."""

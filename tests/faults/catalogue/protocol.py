@@ -39,6 +39,10 @@ def _error_inside(chunk: dict[str, Any], index: int) -> dict[str, Any]:
     return {"error": {"message": "planted", "code": 500}} if index == ERROR_AT else chunk
 
 
+def _count_more(reply: Reply, asked: Asked) -> Reply:
+    return replace(reply, completion_tokens=(reply.completion_tokens or 0) + 1) if reply.cached_tokens else reply
+
+
 def _end_early(chunk: dict[str, Any], index: int) -> dict[str, Any]:
     if index == ENDS_AT and chunk.get("choices"):
         chunk["choices"][0]["finish_reason"] = "stop"
@@ -115,6 +119,24 @@ FAULTS: Mapping[str, Fault] = {
         reply=lambda reply, asked: replace(
             reply, prompt_tokens=(reply.prompt_tokens or 0) - (reply.cached_tokens or 0)
         ),
+    ),
+    "streams_change_their_id": Fault(
+        family="protocol",
+        does="each chunk of a stream has another id",
+        kills=(STREAM, TEXT),
+        event=lambda chunk, index: chunk | {"id": f"planted-{index}"},
+    ),
+    "reads_the_cache_where_told_not_to": Fault(
+        family="protocol",
+        does="a request that was told to compute its prompt reads the prefix cache",
+        kills=(PREFIX,),
+        request=lambda body, asked: {key: value for key, value in body.items() if key != "cache_prompt"},
+    ),
+    "counts_more_when_cached": Fault(
+        family="protocol",
+        does="usage counts one completion token more where the prompt was cached",
+        kills=(PREFIX,),
+        reply=_count_more,
     ),
     "speaks_behind_its_end": Fault(
         family="protocol",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tests.faults.catalogue import (
     attention,
+    beside,
     clients,
     features,
     hostile,
@@ -35,6 +36,7 @@ FAULTS: Mapping[str, Fault] = {
     **lifecycle.FAULTS,
     **identity.FAULTS,
     **together.FAULTS,
+    **beside.FAULTS,
     **reuse.FAULTS,
     **hostile.FAULTS,
 }

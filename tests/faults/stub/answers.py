@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from tests.faults.stub.obeying import write_obeying
 
 Json = Any
 _TOKEN = re.compile(r"\s*\w{1,5}|\s*[^\w\s]|\s+")
+TOKENS_PER_CALL = 8  # tags around a call
 HOT_WORDS = (" sea", " tin", " owl", " and", " of", " red")  # of one token each
 STORY = join_paragraphs(draw_prose(random.Random("stub"), 700))
 
@@ -50,6 +51,8 @@ def obey_fields(answer: Answer, asked: Asked, max_tokens: int) -> Answer:
     """Change the answer as stop strings, biases and `n` want it."""
     if asked.biased:
         answer = replace(answer, content=" so" * max_tokens, finish_reason="length")
+    if asked.penalised:  # no token twice
+        answer = replace(answer, content="".join(dict.fromkeys(tokens(answer.content))))
     for stop in asked.stops:
         if stop in answer.content:
             answer = replace(answer, content=answer.content.partition(stop)[0], finish_reason="stop")
@@ -68,7 +71,9 @@ def _said(asked: Asked, max_tokens: int) -> Answer:
     if asked.load or item is None:
         return _fill(item.answer or "" if item else "", max_tokens)
     if item.call and asked.choice != "none":
-        calls = tuple(_call(i, call) for i, call in enumerate(item.call))
+        calls = tuple(make_call(i, call) for i, call in enumerate(item.call))
+        if spent_on(calls) > max_tokens:  # no call is finished, so none is told
+            return Answer(content=" ".join(["I"] * max_tokens), finish_reason="length")
         return Answer(calls=calls, finish_reason="tool_calls")
     if asked.offered and (asked.choice == "required" or isinstance(asked.choice, Mapping)):
         return _forced(asked)
@@ -94,7 +99,7 @@ def _forced(asked: Asked) -> Answer:
     tools = asked.item.tools if asked.item else ()
     schema = next((f.get("parameters") or {} for t in tools if (f := t.get("function", t))["name"] == name), {})
     call = ExpectedCall(name=name, arguments=_made_up(schema))
-    return Answer(calls=(_call(0, call),), finish_reason="tool_calls")
+    return Answer(calls=(make_call(0, call),), finish_reason="tool_calls")
 
 
 def _made_up(schema: Mapping[str, Json]) -> Json:
@@ -121,9 +126,15 @@ def _limited(text: str, max_tokens: int) -> Answer:
     return Answer(content="".join(told[:max_tokens]), finish_reason="length")
 
 
-def _call(index: int, call: ExpectedCall) -> ToolCall:
+def make_call(index: int, call: ExpectedCall) -> ToolCall:
+    """Return a call as a reply has it, under an id of its place."""
     arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
     return ToolCall(id=f"call_{index}", name=call.name, arguments=arguments)
+
+
+def spent_on(calls: Iterable[ToolCall]) -> int:
+    """Count the tokens of calls with the tags around each."""
+    return sum(TOKENS_PER_CALL + len(tokens(c.name + c.arguments)) for c in calls)
 
 
 def item_to_json(item: Item) -> str:

@@ -160,6 +160,15 @@ DEFECTS: Mapping[str, Defect] = {
         kills=(SCHEMA_THOUGHT,),
         damage=when(lambda asked: asked.thinking, _free),
     ),
+    "forms_have_a_comma_too_many_in_streams": Defect(
+        does="a streamed JSON document has a comma in front of its last brace",
+        family="structured",
+        kills=(SCHEMA,),
+        damage=when(
+            lambda a: bool(a.form) and a.stream,
+            lambda a, asked: replace(a, content=f"{a.content[:-1]},}}") if a.content.endswith("}") else a,
+        ),
+    ),
     "forms_never_end": Defect(
         does="the engine writes spaces behind a finished form until max_tokens cuts it",
         family="structured",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from fixtures.banks.item import Item
 from fixtures.client.reply import ToolCall
@@ -13,6 +13,9 @@ from fixtures.launch.attached.engine import STUB
 
 Json = Any
 Retell = Callable[[list[Json]], list[Json]]
+Drift = Callable[[int], float]  # number of the request -> factor
+# What becomes of a stream whose reader is gone: its work ends, goes on, or goes on uncounted and in everybody's way.
+HangUp = Literal["stops", "works on", "blocks"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,7 @@ class Asked:
     thinking: bool = False
     effort: str = ""  # reasoning_effort
     messages: int = 1
+    systems: int = 0  # tokens of the system message
     surface: str = ""  # completions, responses or messages; a chat is none
     stop: str = ""  # the first of them
     stops: tuple[str, ...] = ()
@@ -51,6 +55,16 @@ class Asked:
     biased: bool = False
     n: int = 1
     least: int = 0  # min_tokens
+    room: int = 0  # max_tokens
+    logprobs: bool = False
+    penalised: bool = False
+    greedy: bool = False  # sampled of one candidate
+    fills: bool = False  # prompt and reply take the whole context
+    uncached: bool = False  # told not to read the prefix cache
+    told_before: bool = False  # what the request before this one wanted: a thought or none
+    spoiled: bool = False  # its prefix was not computed to its end, as where a client hung up
+    beside: tuple[Asked, ...] = ()  # requests in work when this one came
+    prompt: str = ""
     form: Json = None  # what the reply must be: {"schema": ...}, {"object": True} or {"choices": [...]}
 
     @property
@@ -107,6 +121,10 @@ class Defect:
     does: str = ""  # what the faulty engine does, in one clause; empty: the proxy's fault of this name says it
     damage: Damage = field(default=lambda answer, asked: answer)
     metrics: Mapping[str, float] = field(default_factory=dict)  # counter (as in `observe:`) -> factor on its true value
+    drift: Mapping[str, Drift] = field(default_factory=dict)  # the same, by the number of the request
+    more_metrics: Callable[[int], str] = field(default=lambda requests: "")  # lines behind the others
+    after_hang_up: HangUp = "stops"
+    refuses_with: int = 400  # what is no valid request
     chunk_factor: int = 1  # times the chunk size that was asked for
     healthy: bool = True
     bank: str = "glm5"  # whose questions it is asked

@@ -18,6 +18,7 @@ import os
 import re
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,6 +45,7 @@ DRAFT_ACCEPTED: Final = 0.8  # of the drafts, one token each, when healthy
 HEALTHY: Final = Defect(family="none", kills=())
 RENDERED: Final = ("fact", "chat")
 HOT: Final = 4.0  # temperature
+STRONG: Final = 1.5  # frequency_penalty: no token is said twice
 NARROW_SHARE: Final = 0.01  # of top_p
 _FILLER = re.compile(r"^(?: a)*\n")  # none where the question has the wanted length by itself
 __all__ = ["API_KEY_ENV", "MODEL", "Pace", "StubEngine"]
@@ -89,6 +91,10 @@ class StubEngine:
         self._requests = self._inside = self._most_inside = self._loads = 0
         self._cached: dict[str, int] = {}  # prefix -> its tokens
         self._before: Item | None = None
+        self._thought_before = False
+        self._open: dict[int, Asked] = {}  # thread -> the request that it answers
+        self._half_read: set[str] = set()  # prefixes that are not computed to their end
+        self._blocked_until = 0.0
         self.boot = 1
         self._saved: dict[str, int] = {}
         self._reloaded = False
@@ -145,7 +151,8 @@ class StubEngine:
         damaged = self.defect.damage(made, asked)
         if made.status == 200:
             self._count(prompt, cached, max(1, spent(made)))
-        return replace(damaged, hold_s=damaged.hold_s + self.pace.prefill_s * (prompt - cached))
+        waits = self.pace.prefill_s * (prompt - cached) + max(0.0, self._blocked_until - time.monotonic())
+        return replace(damaged, hold_s=damaged.hold_s + waits)
 
     def boot_again(self) -> None:
         """Begin anew as a fresh launch does: nothing cached, and the next number of a boot."""
@@ -203,6 +210,7 @@ class StubEngine:
                 thinking=_thinks(request),
                 effort=str(template.get("reasoning_effort", "")),
                 messages=len(request["messages"]),
+                systems=sum(len(tokens(str(m["content"]))) for m in request["messages"] if m["role"] == "system"),
                 form=form_of(request),
                 surface=str(request.get("surface", "")),
                 stop=(request.get("stop") or [""])[0],
@@ -214,9 +222,23 @@ class StubEngine:
                 biased=bool(request.get("logit_bias")),
                 n=int(request.get("n", 1)),
                 least=int(request.get("min_tokens", 0)),
+                room=int(request.get("max_tokens", 16)),
+                logprobs=bool(request.get("logprobs")),
+                penalised=float(request.get("frequency_penalty", 0.0)) >= STRONG,
+                greedy=request.get("top_k") == 1,
+                fills=prompt < self.setting.context <= prompt + int(request.get("max_tokens", 16)),
+                uncached=not request.get("cache_prompt", True),
+                told_before=self._thought_before,
+                spoiled=prefix in self._half_read,
+                beside=tuple(self._open.values()),
+                prompt="\n".join(str(_join_parts(m.get("content"))) for m in request["messages"]),
             )
+            if prefix not in self._cached:
+                self._half_read.add(prefix)
             self._cached[prefix] = prompt
             self._before = item or self._before
+            self._thought_before = asked.thinking
+            self._open[threading.get_ident()] = replace(asked, beside=())
         return asked
 
     def _salt(self, request: Mapping[str, Json]) -> str:
@@ -233,6 +255,23 @@ class StubEngine:
         """One request less in work."""
         with self._lock:
             self._inside -= 1
+            self._open.pop(threading.get_ident(), None)
+
+    def end_prefill(self, request: Mapping[str, Json]) -> None:
+        """Note that the whole prompt was computed: its prefix may be read."""
+        with self._lock:
+            self._half_read.discard(_key(request["messages"], request.get("tools") or ()) + self._salt(request))
+
+    def block_for(self, seconds: float) -> None:
+        """Let requests that come wait so long, where the defect serves one stream after the other; 0 ends that."""
+        if self.defect.after_hang_up == "blocks":
+            self._blocked_until = time.monotonic() + seconds
+
+    def lose_reader(self, unsent: int) -> None:
+        """End a stream whose client hung up `unsent` events before its end, as the defect has it."""
+        with self._lock:
+            if self.defect.after_hang_up != "works on":
+                self._counted["generated_tokens"] -= unsent
 
     def _count(self, prompt: int, cached: int, generated: int) -> None:
         """One token comes of the prefill; then each step drafts one and makes one or two."""
@@ -249,9 +288,13 @@ class StubEngine:
         }
         with self._lock:
             for name, by in moved.items():
-                self._counted[name] = self._counted.get(name, 0.0) + by * self.defect.metrics.get(name, 1.0)
+                self._counted[name] = self._counted.get(name, 0.0) + by * self._factor(name)
             sizes = (min(chunk, prompt - cached - done) for done in range(0, prompt - cached, chunk))
             self._say(*(self.dialect.prefill_line.format(tokens=size, cached=cached) for size in sizes))
+
+    def _factor(self, name: str) -> float:
+        drift = self.defect.drift.get(name)
+        return self.defect.metrics.get(name, 1.0) * (drift(self._requests) if drift else 1.0)
 
     def _say(self, *lines: str) -> None:
         if self.log_path is not None:
@@ -259,7 +302,7 @@ class StubEngine:
                 file.writelines(f"{line}\n" for line in lines if line)
 
     def metrics(self) -> str:
-        return self.dialect.metrics(self._counted)
+        return self.dialect.metrics(self._counted) + self.defect.more_metrics(self._requests)
 
 
 class _Overheard:

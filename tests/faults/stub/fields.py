@@ -5,9 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tests.faults.stub.defect import Answer, Asked, Defect, when
+from tests.faults.stub.answers import make_call
+from tests.faults.stub.defect import Answer, Asked, Defect, Json, retold, when
 from tests.faults.stub.replies import spent
-from tests.faults.suite_tests import BIASED, HELD_BACK, HOT_TEXTS, LEFT, SEEDED, SEVERAL, STOPPED, STOPPED_ANY
+from tests.faults.suite_tests import (
+    BIASED,
+    CHOICES_SEEDED,
+    CHOICES_THOUGHT,
+    CUT_CALL,
+    FILLED,
+    HELD_BACK,
+    HOT_TEXTS,
+    INVALID,
+    LEFT,
+    OWN_WORDS,
+    PENALTY,
+    SEEDED,
+    SEVERAL,
+    STOPPED,
+    STOPPED_ANY,
+)
 
 ASKED_BEFORE = 4  # requests: the first answer is right
 
@@ -30,6 +47,20 @@ def _other_when_left(answer: Answer, asked: Asked) -> Answer:
         if asked.number > ASKED_BEFORE and not asked.stream and answer.content
         else answer
     )
+
+
+def _end_second_by_length(told: list[Json]) -> list[Json]:
+    told[0]["choices"][1]["finish_reason"] = "length"
+    return told
+
+
+def _tell_cut_call(answer: Answer, asked: Asked) -> Answer:
+    wanted = asked.item.call if asked.item else ()
+    if not wanted or answer.calls or answer.finish_reason != "length":
+        return answer
+    call = make_call(0, wanted[0])
+    half = replace(call, arguments=call.arguments[: len(call.arguments) // 2])
+    return replace(answer, content="", calls=(half,), finish_reason="tool_calls", completion_tokens=asked.room)
 
 
 DEFECTS: Mapping[str, Defect] = {
@@ -125,6 +156,60 @@ DEFECTS: Mapping[str, Defect] = {
         family="fields",
         kills=(SEEDED,),
         damage=when(lambda a: a.sampled, lambda a, asked: replace(a, content=f"{a.content[9:]} {asked.number}")),
+    ),
+    "seeds_the_first_choice_only": Defect(
+        does="of two sampled choices the second one ignores the seed",
+        family="fields",
+        kills=(CHOICES_SEEDED,),
+        damage=when(
+            lambda a: a.n > 1 and a.sampled and not a.greedy,
+            lambda a, asked: replace(a, choices=(a.content, f"{a.content} {asked.number}")),
+        ),
+    ),
+    "second_choice_ends_by_length": Defect(
+        does="the second of two choices has finish_reason length",
+        family="fields",
+        kills=(SEVERAL,),
+        damage=when(lambda a: a.n > 1 and not a.stream, retold(_end_second_by_length)),
+    ),
+    "second_choice_thinks_in_the_content": Defect(
+        does="the second of two choices has its thought in front of the answer, the first one has it apart",
+        family="fields",
+        kills=(CHOICES_THOUGHT,),
+        damage=when(
+            lambda a: a.n > 1 and a.thinking,
+            lambda a, asked: replace(a, choices=(a.content, f"{a.reasoning} {a.content}")),
+        ),
+    ),
+    "stop_strings_match_the_prompt": Defect(
+        does="a reply is empty where its stop string stands in the prompt",
+        family="fields",
+        kills=(OWN_WORDS,),
+        damage=when(lambda a: bool(a.stop) and a.stop in a.prompt, lambda a, asked: replace(a, content="")),
+    ),
+    "ignores_penalties": Defect(
+        does="frequency_penalty never reaches the sampler",
+        family="fields",
+        kills=(PENALTY,),
+        damage=when(lambda a: a.penalised, lambda a, asked: replace(a, content=asked.unstopped)),
+    ),
+    "cut_calls_are_calls": Defect(
+        does="a call that max_tokens cut arrives with half of its arguments and finish_reason tool_calls",
+        family="fields",
+        kills=(CUT_CALL,),
+        damage=_tell_cut_call,
+    ),
+    "fails_at_the_end_of_the_context": Defect(
+        does="a reply that fills the context to its last token gets HTTP 500",
+        family="fields",
+        kills=(FILLED,),
+        damage=when(lambda a: a.fills, lambda a, asked: replace(a, status=500)),
+    ),
+    "fails_on_what_is_invalid": Defect(
+        does="a request that is no valid one gets HTTP 500 instead of 4xx",
+        family="fields",
+        kills=(INVALID,),
+        refuses_with=500,
     ),
     "keeps_what_was_left": Defect(
         does="an answer after an abandoned stream ends with text that the stream did not deliver",

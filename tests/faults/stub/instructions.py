@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tests.faults.stub.answers import tokens
 from tests.faults.stub.defect import Answer, Asked, Defect, about, when, words
-from tests.faults.suite_tests import COUNTABLE, CUT_SHORT, EXACT, GOES_ON
+from tests.faults.suite_tests import COUNTABLE, COUNTED, CUT_SHORT, EXACT, GOES_ON
 
 CONSTRAINED = "constrained"
 HELD_TOKENS = 3
@@ -111,6 +111,15 @@ DEFECTS: Mapping[str, Defect] = {
         family="instructions",
         kills=(COUNTABLE,),
         damage=about(CONSTRAINED, words(lambda t: f"{t} Shall I go on?")),
+    ),
+    "later_turns_lose_the_system_message": Defect(
+        does="the system message of a conversation of several turns never reaches the engine",
+        family="instructions",
+        kills=(COUNTED,),
+        damage=when(
+            lambda a: a.systems > 0 and a.messages > 2,
+            lambda a, asked: replace(a, prompt_tokens=a.prompt_tokens - asked.systems),
+        ),
     ),
     "begins_with_a_greeting": Defect(
         does="the answer begins with `Sure, here you go:`",

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tests.faults.stub.defect import HELD_S, Answer, Asked, Damage, Defect, Json, retold, when
-from tests.faults.suite_tests import NEIGHBOURS, PREFIX, SECOND_TURN, SIGNATURE
+from tests.faults.stub.replies import spent
+from tests.faults.suite_tests import NEIGHBOURS, NUMBERED, PREFIX, SECOND_TURN, SIGNATURE
 
 READ = (SIGNATURE, PREFIX, NEIGHBOURS)  # whoever reads logprobs
 
@@ -38,6 +39,13 @@ def _positions(change: Callable[[list[Json]], list[Json]]) -> Damage:
 
 def _each(**change: Callable[[Json], Json]) -> Damage:
     return _positions(lambda told: [{**p, **{name: of(p) for name, of in change.items()}} for p in told])
+
+
+def _drop_numbers(told: list[Json]) -> list[Json]:
+    for event in told[1::2]:
+        for choice in event.get("choices") or ():
+            choice.pop("logprobs", None)
+    return told
 
 
 DEFECTS: Mapping[str, Defect] = {
@@ -79,6 +87,30 @@ DEFECTS: Mapping[str, Defect] = {
         family="numbers",
         kills=(SIGNATURE, PREFIX),
         damage=_positions(lambda told: [*told[:1], *told[:-1]]),
+    ),
+    "lists_one_candidate": Defect(
+        does="top_logprobs has the chosen token alone, whatever number was asked for",
+        family="numbers",
+        kills=(PREFIX, NEIGHBOURS),
+        damage=_each(top_logprobs=lambda p: p["top_logprobs"][:1]),
+    ),
+    "streams_number_every_second_token": Defect(
+        does="every second chunk of a stream has no logprobs",
+        family="numbers",
+        kills=(NUMBERED,),
+        damage=when(lambda a: a.stream and a.logprobs, retold(_drop_numbers)),
+    ),
+    "reads_the_cache_where_told_not_to": Defect(
+        does="a request that was told to compute its prompt finds it in the prefix cache",
+        family="numbers",
+        kills=(PREFIX,),
+        damage=when(lambda a: a.uncached, lambda a, asked: replace(a, cached_tokens=a.prompt_tokens - 1)),
+    ),
+    "counts_more_when_cached": Defect(
+        does="usage counts one completion token more where the prompt was cached",
+        family="numbers",
+        kills=(PREFIX,),
+        damage=when(lambda a: a.cached_tokens > 0, lambda a, asked: replace(a, completion_tokens=spent(a) + 1)),
     ),
     "never_repeats_itself": Defect(
         does="logprobs of every second request are 0.5 nats off, even if both requests are equal",

@@ -8,20 +8,20 @@ from typing import Any, Final
 
 from fixtures.client.reply import ToolCall
 from fixtures.launch.attached.engine import STUB
-from tests.faults.stub.answers import tokens
+from tests.faults.stub.answers import spent_on, tokens
 from tests.faults.stub.defect import Answer
 from tests.faults.stub.dialect import Dialect
 
 Json = Any
 MODEL: Final = STUB
-TOKENS_PER_CALL: Final = 8  # tags around a call
+CANDIDATES: Final = 5  # as many as the suites ask for
 NOTHING: Final = {"content": None, "reasoning_content": None, "tool_calls": None}  # of a delta that spells it out
 
 
 def spent(answer: Answer) -> int:
     """Completion tokens: everything that was said, tags, and the end."""
-    spoken = answer.content + answer.reasoning + "".join(c.name + c.arguments for c in answer.calls)
-    return len(tokens(spoken)) + TOKENS_PER_CALL * len(answer.calls) + (answer.finish_reason != "length")
+    spoken = len(tokens(answer.content + answer.reasoning))
+    return spoken + spent_on(answer.calls) + (answer.finish_reason != "length")
 
 
 def document(answer: Answer, dialect: Dialect, *, logprobs: bool) -> dict[str, Json]:
@@ -97,6 +97,7 @@ def _sent(call: ToolCall) -> dict[str, Json]:
 def _logprob(token: str, answer: Answer) -> dict[str, Json]:
     mine = -0.01 - answer.logprob_shift
     top = [{"token": token, "logprob": mine}, {"token": " other", "logprob": -5.0 + answer.logprob_shift}]
+    top += [{"token": f" other{n}", "logprob": -7.0 - n} for n in range(CANDIDATES - len(top))]
     return {"token": token, "logprob": mine, "top_logprobs": top}
 
 

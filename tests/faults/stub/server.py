@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +21,7 @@ from tests.faults.stub.dialect import Dialect, Setting
 from tests.faults.stub.replies import document, events
 
 Json = Any
+CHAT: Final = "/v1/chat/completions"
 SLOTS: Final = "/slots/0?action="
 STALL_S: Final = 600.0
 
@@ -48,6 +51,12 @@ class Engine(Protocol):
 
     def leave(self) -> None: ...
 
+    def end_prefill(self, request: Mapping[str, Json]) -> None: ...
+
+    def block_for(self, seconds: float) -> None: ...
+
+    def lose_reader(self, unsent: int) -> None: ...
+
     def flush(self) -> None: ...
 
     def take_slot(self, action: str) -> tuple[int, Json]: ...
@@ -75,6 +84,13 @@ def _events_of(answer: Answer, speaks: Dialect, request: Mapping[str, Json]) -> 
 def _counts_stream(surface: str, request: Mapping[str, Json]) -> bool:
     """As vLLM and SGLang do: a stream of completions counts only where it is asked to."""
     return surface != "completions" or bool((request.get("stream_options") or {}).get("include_usage"))
+
+
+def find_invalid(request: Mapping[str, Json]) -> str:
+    """Return what is wrong with a chat's fields; empty for none."""
+    kinds: Mapping[str, type | tuple[type, ...]] = {"messages": list, "temperature": (int, float), "max_tokens": int}
+    wrong = [name for name, kind in kinds.items() if name in request and not isinstance(request[name], kind)]
+    return f"invalid {', '.join(wrong)}" if wrong else ""
 
 
 class Server(ThreadingHTTPServer):
@@ -125,7 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json(401, stub.dialect.error(401, "invalid API key"))
         if self.path.startswith(SLOTS):
             return self._json(*stub.take_slot(self.path.removeprefix(SLOTS)))
-        request = surfaces.as_chat(self.path, json.loads(body))
+        if (wrong := find_invalid(given := json.loads(body))) and self.path == CHAT:
+            return self._json(stub.defect.refuses_with, stub.dialect.error(stub.defect.refuses_with, wrong))
+        request = surfaces.as_chat(self.path, given)
         try:
             return self._reply(stub.answer(request), request)
         finally:
@@ -135,12 +153,16 @@ class _Handler(BaseHTTPRequestHandler):
         stub = self.server.stub
         if answer.hold_s:
             stub.stopping.wait(answer.hold_s)
+            if self._is_left():
+                return None
+        if "messages" in request:
+            stub.end_prefill(request)
         if answer.die:
             return self._die(answer.exit_code)
         if answer.status != 200:
             return self._json(answer.status, stub.dialect.error(answer.status, answer.error))
         if request.get("stream"):
-            return self._stream(answer, _events_of(answer, stub.dialect, request))
+            return self._stream_until_left(answer, _events_of(answer, stub.dialect, request))
         if answer.stall_after is not None:
             stub.stopping.wait(STALL_S)
         if answer.cut_after is not None:
@@ -175,10 +197,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def _is_left(self) -> bool:
+        """Return whether the client hung up: its half of the connection is at an end."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
+
+    def _stream_until_left(self, answer: Answer, told: Iterator[Json]) -> None:
+        stub, events = self.server.stub, list(told)
+        self._sent = 0
+        stub.block_for(len(events) * (stub.pace.itl_s + answer.delay_s))
+        try:
+            self._stream(answer, iter(events))
+        except OSError:
+            stub.lose_reader(len(events) - self._sent)
+            raise
+        stub.block_for(0)
+
     def _stream(self, answer: Answer, told: Iterator[Json]) -> None:
         stub = self.server.stub
         self._begin_chunks("text/event-stream")
         for sent, event in enumerate(told):
+            self._sent = sent
             if answer.stall_after is not None and sent >= answer.stall_after:
                 stub.stopping.wait(STALL_S)
             if answer.cut_after is not None and sent >= answer.cut_after:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from tests.faults.stub import (
     arrivals,
     attention,
+    beside,
     boots,
     clients,
     crowd,
@@ -17,6 +18,7 @@ from tests.faults.stub import (
     hostile,
     identity,
     instructions,
+    left,
     numbers,
     protocol,
     retold,
@@ -28,6 +30,7 @@ from tests.faults.stub import (
     thinking,
     together,
     tools,
+    unwatched,
 )
 from tests.faults.stub.defect import Defect
 
@@ -37,6 +40,9 @@ DEFECTS: Mapping[str, Defect] = {
     **attention.DEFECTS,
     **crowd.DEFECTS,
     **together.DEFECTS,
+    **beside.DEFECTS,
+    **unwatched.DEFECTS,
+    **left.DEFECTS,
     **reuse.DEFECTS,
     **soak.DEFECTS,
     **tools.DEFECTS,

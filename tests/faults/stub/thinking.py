@@ -10,6 +10,7 @@ from tests.faults.stub.defect import HELD_S, Answer, Asked, Damage, Defect, when
 from tests.faults.stub.replies import spent
 from tests.faults.suite_tests import (
     THINK,
+    THINK_BESIDE,
     THINK_BESIDE_TOOLS,
     THINK_CALL,
     THINK_CUT,
@@ -78,6 +79,12 @@ DEFECTS: Mapping[str, Defect] = {
         family="thinking",
         kills=(THINK, THINK_CALL),
         damage=lambda a, asked: replace(a, reasoning=""),
+    ),
+    "skips_the_thought_after_a_request_without": Defect(
+        does="the first request with thinking on behind one with thinking off gets no thought",
+        family="thinking",
+        kills=(THINK_BESIDE,),
+        damage=when(lambda a: a.thinking and not a.told_before, lambda a, asked: replace(a, reasoning="")),
     ),
     "always_thinks": Defect(
         does="the reasoning field is filled although thinking is off",

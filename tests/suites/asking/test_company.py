@@ -41,3 +41,9 @@ def test_the_long_reply_is_a_text_that_may_be_cut() -> None:
     bank = SeededBank(Glm5Bank(), 2)
     assert bank.long_generation(1)[0].answer is not None
     assert make_company(bank, (333,), 1)[0].item.answer is None
+
+
+def test_streams_without_numbers_are_asked_for_none() -> None:
+    guests = [g for g in make_company(CanaryBank(), (333, 700), 8, numbered=False) if g.compared]
+    assert any(g.options["stream"] for g in guests)
+    assert all(("top_logprobs" in g.options) is not g.options["stream"] for g in guests)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fixtures.banks.item import Item
+from fixtures.banks.item import ExpectedCall, Item
 from fixtures.client.reply import Reply, ToolCall
-from suites.checks.company import check_same_answer, compute_tolerance, measure_divergence_floor
+from suites.checks.company import check_same_answer, check_same_calls, compute_tolerance, measure_divergence_floor
 
 ITEM = Item(id="x.1", kind="needle", messages=({"role": "user", "content": "What is the code?"},), answer="a1b2c3")
 
@@ -85,3 +85,42 @@ def test_drafted_tokens_show_nothing() -> None:
     drafted = {"token": "a1", "logprob": 0.0, "top_logprobs": []}
     found = check_same_answer(ITEM, [said("a1", drafted)], SURE, tie=0.3, check="together.text")
     assert found.ok
+
+
+CALLS = tuple(
+    Item(
+        id=f"calls.{n}",
+        kind="parallel_calls",
+        messages=(),
+        tools=({"name": "f", "parameters": {"type": "object"}},),
+        call=tuple(ExpectedCall(name="f", arguments={"x": 10 * n + place}) for place in range(2)),
+    )
+    for n in range(2)
+)
+
+
+def made(*values: int) -> Reply:
+    calls = tuple(ToolCall(id=f"c{v}", name="f", arguments=f'{{"x": {v}}}') for v in values)
+    return Reply(
+        content="", tool_calls=calls, finish_reason="tool_calls", prompt_tokens=9, completion_tokens=9, streamed=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("alone", "beside", "why"),
+    [
+        (made(0, 1), made(0, 1), ""),
+        (made(0, 1), made(1, 0), ""),
+        (made(0, 1), made(0, 11), "holds a call of calls.1"),
+        (made(0, 1), made(0), "no call f"),
+        (made(0, 1), replace(made(0, 1), completion_tokens=0), "counts no completion token"),
+    ],
+)
+def test_a_reply_beside_others_has_its_own_calls(alone: Reply, beside: Reply, why: str) -> None:
+    found = check_same_calls(CALLS[0], alone, beside, others=CALLS)
+    assert found.ok is not bool(why) and why in found.detail and found.sensitive
+
+
+def test_calls_that_are_wrong_alone_judge_nothing() -> None:
+    found = check_same_calls(CALLS[0], made(7), made(11), others=CALLS)
+    assert found.ok and not found.sensitive

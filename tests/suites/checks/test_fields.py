@@ -111,3 +111,82 @@ def test_one_candidate_is_the_greedy_text() -> None:
     assert fields.check_narrowed(ITEM, greedy, greedy, "top_k").ok
     found = fields.check_narrowed(ITEM, greedy, other, "top_k")
     assert (found.check, found.detail) == ("fields.narrowed.top_k", "top_k left more than one token to the sampler")
+
+
+def whole(index: int, content: str = "a", finish: str = "stop", **message: Any) -> dict[str, Any]:
+    return {"index": index, "finish_reason": finish, "message": {"content": content, **message}}
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [
+        (whole(1), ""),
+        (whole(1, finish="length"), "end with stop and length"),
+        (whole(1, reasoning="I think."), "has its thought apart"),
+        (whole(1, reasoning_content=" "), ""),
+    ],
+)
+def test_equal_choices_end_and_think_alike(second: dict[str, Any], why: str) -> None:
+    found = fields.check_choices(ITEM, [whole(0), second], 2)
+    assert found.ok is not bool(why) and why in found.detail
+
+
+def test_one_seed_draws_the_same_choices() -> None:
+    both = [whole(0, "a"), whole(1, "b")]
+    assert fields.check_same_choices(ITEM, both, list(both)).ok
+    for again in ([whole(0, "a"), whole(1, "c")], [whole(0, "a")], None, [3, 4]):
+        assert not fields.check_same_choices(ITEM, both, again).ok
+
+
+def position(token: str, value: float, **others: float) -> dict[str, Any]:
+    listed = {token: value, **others}
+    return {"token": token, "logprob": value, "top_logprobs": [{"token": t, "logprob": v} for t, v in listed.items()]}
+
+
+def test_a_penalty_must_change_what_it_costs_the_lead() -> None:
+    near = Reply(content="x" * 6, logprobs=tuple(position("x", -0.1, y=-4.0) for _ in range(6)))
+    sure = Reply(content="x" * 6, logprobs=tuple(position("x", -0.1, y=-30.0) for _ in range(6)))
+    blind = Reply(content="x" * 25, logprobs=tuple(position("x", -0.1) for _ in range(25)))
+    assert fields.find_penalised_place(near, 2.0) == 4  # 8 nats lost, 3.9 ahead, 4 left for the prompt's own
+    assert fields.find_penalised_place(sure, 2.0) is None
+    assert not fields.check_penalty(ITEM, near, near, 2.0).ok
+    assert fields.check_penalty(ITEM, replace(near, content="xy"), near, 2.0).ok
+    assert (told := fields.check_penalty(ITEM, sure, sure, 2.0)).ok and not told.sensitive
+    assert not fields.check_penalty(ITEM, blind, blind, 2.0).ok  # 48 nats: no candidate is needed to see that
+    assert fields.check_penalty(ITEM, Reply(content="x"), Reply(content="x"), 2.0).ok
+
+
+def test_a_reply_without_logprobs_is_the_one_with_them() -> None:
+    watched = Reply(
+        content="xyz",
+        finish_reason="length",
+        completion_tokens=3,
+        logprobs=tuple(position(c, -0.01, q=-9.0) for c in "xyz"),
+    )
+    plain = replace(watched, logprobs=())
+    assert fields.check_unwatched(ITEM, plain, watched).ok
+    for other, why in (
+        (replace(plain, content="xz"), "whole: character 1"),
+        (replace(plain, content="xz", streamed=True), "streamed: character 1"),
+        (replace(plain, finish_reason="stop"), "finish_reason is 'stop'"),
+        (replace(plain, completion_tokens=2), "completion_tokens is 2"),
+    ):
+        found = fields.check_unwatched(ITEM, other, watched)
+        assert not found.ok and why in found.detail
+
+
+@pytest.mark.parametrize(("status", "ok"), [(400, True), (422, True), (500, False), (200, False)])
+def test_what_is_invalid_is_the_clients_fault(status: int, *, ok: bool) -> None:
+    assert fields.check_refusal(ITEM, "messages", status, "{}").ok is ok
+
+
+@pytest.mark.parametrize(("text", "ok"), [("a b" * 2, True), (" so so", False), ("a ba", False), ("", False)])
+def test_the_named_token_fills_the_reply(text: str, *, ok: bool) -> None:
+    assert fields.check_biased_token(ITEM, text, "a b", 2).ok is ok
+
+
+def test_a_stream_numbers_each_of_its_tokens() -> None:
+    told = Reply(content="xy", completion_tokens=2, finish_reason="length", logprobs=(position("x", -0.1),))
+    assert not fields.check_numbered(ITEM, told).ok
+    assert fields.check_numbered(ITEM, replace(told, logprobs=(*told.logprobs, position("y", -0.1)))).ok
+    assert not fields.check_numbered(ITEM, replace(told, logprobs=())).sensitive

@@ -123,3 +123,22 @@ def test_equal_prompts_have_one_length_whatever_the_cache_held() -> None:
     assert isolation.find_other_counts([*same, Reply(content="a", prompt_tokens=1)]) == (
         "equal prompts have 24 and 1 tokens"
     )
+
+
+def test_a_reply_lists_the_candidates_that_were_asked_for() -> None:
+    two = said(-0.1)
+    drafted = replace(two, logprobs=(two.logprobs[0], {**two.logprobs[1], "top_logprobs": []}))
+    for reply in (two, drafted):
+        assert isolation.check_repeatable(item("x.1"), [reply, reply], top=2).ok
+    found = isolation.check_repeatable(item("x.1"), [two, two], top=5)
+    assert not found.ok and "2 candidates a position, 5 asked for" in found.detail
+    assert not isolation.find_few_candidates([replace(two, logprobs=())], 5)
+
+
+def test_a_computed_prompt_was_in_no_cache() -> None:
+    cached = replace(said(-0.1), cached_tokens=3)
+    assert isolation.check_repeatable(item("x.1"), [cached, cached]).ok
+    assert not isolation.check_repeatable(item("x.1"), [cached, cached], computed=True).ok
+    for none in (0, None):
+        cold = replace(cached, cached_tokens=none)
+        assert isolation.check_repeatable(item("x.1"), [cold, cold], computed=True).ok

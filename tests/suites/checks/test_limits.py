@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -58,3 +59,24 @@ def test_alive_is_told_with_the_answer_that_showed_it() -> None:
     found = limits.check_alive(ITEM, healthy=False, after=after)
     assert (found.check, found.item, found.expected, found.got) == ("limits.alive", "x", "Paris", "quam")
     assert found.detail == "/health does not answer 200; wrong"
+
+
+FULL = Reply(content="a", finish_reason="length", completion_tokens=48)
+
+
+@pytest.mark.parametrize(
+    ("told", "ok"),
+    [
+        (FULL, True),
+        (replace(FULL, completion_tokens=40), True),
+        (replace(FULL, completion_tokens=39), False),
+        (replace(FULL, completion_tokens=49), False),
+        (replace(FULL, completion_tokens=None), False),
+        (replace(FULL, finish_reason="stop"), False),
+        ((400, "too long"), True),
+        ((500, "{}"), False),
+    ],
+)
+def test_a_reply_may_fill_the_context(told: Reply | tuple[int, str], *, ok: bool) -> None:
+    found = limits.check_full(ITEM, told, room=48, context=4096)
+    assert found.ok is ok and found.sensitive is (told != (400, "too long"))

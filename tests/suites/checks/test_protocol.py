@@ -81,3 +81,10 @@ def test_prompt_tokens_can_be_exact() -> None:
     assert not protocol.check_prompt_tokens(ITEM, GOOD, 104).ok
     found = protocol.check_prompt_tokens(ITEM, GOOD, 104)
     assert (found.check, found.expected, found.got, found.item) == ("protocol.prompt_tokens", "104", "105", ITEM.id)
+
+
+@pytest.mark.parametrize(("chars", "chunks", "ok"), [(160, 1, True), (161, 1, False), (161, 2, True), (900, 0, False)])
+def test_a_stream_comes_in_pieces(chars: int, chunks: int, *, ok: bool) -> None:
+    told = replace(GOOD, content="a" * chars, streamed=True, done_seen=True, chunks=chunks, completion_tokens=90)
+    assert protocol.check_envelope(ITEM, told).ok is ok
+    assert protocol.check_envelope(ITEM, replace(told, streamed=False)).ok

@@ -135,3 +135,12 @@ def test_a_thought_of_a_few_words_is_not_cut(thought: str, *, judged: bool) -> N
     assert (found.sensitive, found.ok, found.item) == (judged, not judged, "fact")
     if judged:
         assert found.detail == "finish_reason is 'stop', not 'length'; the thought is another one than with more room"
+
+
+@pytest.mark.parametrize(
+    ("before", "again", "ok", "sensitive"),
+    [("a", "b", True, True), ("a", "", False, True), ("", "", True, False), ("", "b", True, False)],
+)
+def test_a_thought_comes_again_behind_none(before: str, again: str, *, ok: bool, sensitive: bool) -> None:
+    found = thinking.check_switched_on(FACT, replace(RIGHT, reasoning=before), replace(RIGHT, reasoning=again))
+    assert (found.ok, found.sensitive) == (ok, sensitive)

@@ -115,6 +115,22 @@ def test_parallel_calls_may_come_in_any_order_and_none_may_miss() -> None:
     assert "no call forecast" in tools.check_calls(twice, made(("lock", "{}"))).detail
 
 
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (Reply(content="I", finish_reason="length", completion_tokens=5), ""),
+        (replace(made(("forecast", changed())), completion_tokens=5), ""),
+        (replace(made(("forecast", '{"city": "Pa')), completion_tokens=5), "are not JSON"),
+        (replace(made(("forecast", '{"city": "Pa')), finish_reason="length", completion_tokens=5), ""),
+        (Reply(content="I", finish_reason="tool_calls", completion_tokens=5), "without a call"),
+        (Reply(content="I", finish_reason="length", completion_tokens=6), "6 tokens, 5 allowed"),
+    ],
+)
+def test_half_a_call_is_none(reply: Reply, why: str) -> None:
+    found = tools.check_cut_call(ASKED, reply, 5)
+    assert found.ok is not bool(why) and why in found.detail
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-99, 99) | st.text(alphabet="abc日", max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("xyz", max_size=2), inner, max_size=3),

@@ -11,7 +11,7 @@ from fixtures.banks.canary import render
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.item import Item
 from matrix.yaml.load import load_matrix
-from suites.measure.rendering import Rendered, find_token_counter, make_prompt_of, pad_prompt
+from suites.measure.rendering import Rendered, find_token_counter, find_token_text, make_prompt_of, pad_prompt
 
 BANK = CanaryBank()
 CANARY = load_matrix().checkpoints["canary_bf16"]
@@ -72,3 +72,8 @@ def test_what_is_too_long_already_cannot_be_padded(count: Rendered) -> None:
 
 def test_weights_that_are_not_here_have_no_count() -> None:
     assert find_token_counter(replace(CANARY, weights_path=None, repository=None, id="nowhere")) is None
+
+
+def test_a_token_id_has_its_text_where_the_tokenizer_is() -> None:
+    assert find_token_text(CANARY, 1000) == "opard"
+    assert find_token_text(replace(CANARY, weights_path=None, repository=None, id="nowhere"), 1000) is None
