@@ -93,7 +93,7 @@ class StubEngine:
         self._before: Item | None = None
         self._thought_before = False
         self._open: dict[int, Asked] = {}  # thread -> the request that it answers
-        self._half_read: set[str] = set()  # prefixes that are not computed to their end
+        self._half_read: dict[int, str] = {}  # request -> prefix that is not computed to its end
         self._blocked_until = 0.0
         self.boot = 1
         self._saved: dict[str, int] = {}
@@ -229,12 +229,12 @@ class StubEngine:
                 fills=prompt < self.setting.context <= prompt + int(request.get("max_tokens", 16)),
                 uncached=not request.get("cache_prompt", True),
                 told_before=self._thought_before,
-                spoiled=prefix in self._half_read,
+                spoiled=prefix in self._half_read.values(),
                 beside=tuple(self._open.values()),
                 prompt="\n".join(str(_join_parts(m.get("content"))) for m in request["messages"]),
             )
             if prefix not in self._cached:
-                self._half_read.add(prefix)
+                self._half_read[self._requests] = prefix
             self._cached[prefix] = prompt
             self._before = item or self._before
             self._thought_before = asked.thinking
@@ -257,10 +257,11 @@ class StubEngine:
             self._inside -= 1
             self._open.pop(threading.get_ident(), None)
 
-    def end_prefill(self, request: Mapping[str, Json]) -> None:
-        """Note that the whole prompt was computed: its prefix may be read."""
+    def end_prefill(self) -> None:
+        """Note that this thread's prompt was computed to its end: its prefix may be read."""
         with self._lock:
-            self._half_read.discard(_key(request["messages"], request.get("tools") or ()) + self._salt(request))
+            if asked := self._open.get(threading.get_ident()):
+                self._half_read.pop(asked.number, None)
 
     def block_for(self, seconds: float) -> None:
         """Let requests that come wait so long, where the defect serves one stream after the other; 0 ends that."""

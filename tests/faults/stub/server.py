@@ -18,7 +18,7 @@ from tests.faults.stub import surfaces
 from tests.faults.stub.claims import Claims
 from tests.faults.stub.defect import Answer, Defect
 from tests.faults.stub.dialect import Dialect, Setting
-from tests.faults.stub.replies import document, events
+from tests.faults.stub.replies import document, events, spent
 
 Json = Any
 CHAT: Final = "/v1/chat/completions"
@@ -51,7 +51,7 @@ class Engine(Protocol):
 
     def leave(self) -> None: ...
 
-    def end_prefill(self, request: Mapping[str, Json]) -> None: ...
+    def end_prefill(self) -> None: ...
 
     def block_for(self, seconds: float) -> None: ...
 
@@ -155,8 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
             stub.stopping.wait(answer.hold_s)
             if self._is_left():
                 return None
-        if "messages" in request:
-            stub.end_prefill(request)
+        stub.end_prefill()
         if answer.die:
             return self._die(answer.exit_code)
         if answer.status != 200:
@@ -203,13 +202,13 @@ class _Handler(BaseHTTPRequestHandler):
         return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
 
     def _stream_until_left(self, answer: Answer, told: Iterator[Json]) -> None:
-        stub, events = self.server.stub, list(told)
-        self._sent = 0
-        stub.block_for(len(events) * (stub.pace.itl_s + answer.delay_s))
+        stub = self.server.stub
+        # Twice: on a busy host a stream takes longer than its pauses.
+        stub.block_for(2 * spent(answer) * (stub.pace.itl_s + answer.delay_s))
         try:
-            self._stream(answer, iter(events))
+            self._stream(answer, told)
         except OSError:
-            stub.lose_reader(len(events) - self._sent)
+            stub.lose_reader(sum(1 for _ in told))
             raise
         stub.block_for(0)
 
@@ -217,7 +216,6 @@ class _Handler(BaseHTTPRequestHandler):
         stub = self.server.stub
         self._begin_chunks("text/event-stream")
         for sent, event in enumerate(told):
-            self._sent = sent
             if answer.stall_after is not None and sent >= answer.stall_after:
                 stub.stopping.wait(STALL_S)
             if answer.cut_after is not None and sent >= answer.cut_after:
