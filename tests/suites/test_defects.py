@@ -9,7 +9,7 @@ from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.glm5 import Glm5Bank
 from tests.faults.stub.engine import StubEngine
 from tests.faults.stub.table import DEFECTS
-from tests.faults.suite_tests import LOADED, SINGLE
+from tests.faults.suite_tests import BIASED_NAMED, LOADED, SINGLE
 from tests.suites.world import Outcome, run, suite_tests
 
 BANKS: dict[str, Bank] = {"glm5": Glm5Bank(), "canary": CanaryBank()}
@@ -57,5 +57,10 @@ def test_every_killer_is_a_suite_test() -> None:
 def test_every_suite_test_can_be_turned_red() -> None:
     """An assertion that no defect turns red proves nothing."""
     named = {test for defect in DEFECTS.values() for test in defect.kills}
-    excused = {"test_changes_output_only_beyond_index_topk", "test_selects_what_the_reference_selects"}
-    assert suite_tests().keys() - named == excused, "the stub hands out no selection; its plants are recorded rows"
+    # The stub hands out no selection, whose plants are recorded rows, and has no tokenizer: a fault of the proxy.
+    excused = {
+        "test_changes_output_only_beyond_index_topk",
+        "test_selects_what_the_reference_selects",
+        BIASED_NAMED,
+    }
+    assert suite_tests().keys() - named == excused

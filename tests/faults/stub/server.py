@@ -203,8 +203,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream_until_left(self, answer: Answer, told: Iterator[Json]) -> None:
         stub = self.server.stub
-        # Twice: on a busy host a stream takes longer than its pauses.
-        stub.block_for(2 * spent(answer) * (stub.pace.itl_s + answer.delay_s))
+        # A third more: a stream takes longer than its pauses.
+        stub.block_for(1.3 * spent(answer) * (stub.pace.itl_s + answer.delay_s))
         try:
             self._stream(answer, told)
         except OSError:
