@@ -161,7 +161,7 @@ FAULTS: Mapping[str, Fault] = {
         documents={"/props": _half_context},
     ),
     "lists_one_candidate": Fault(
-        family="features",
+        family="protocol",
         does="top_logprobs has the chosen token alone, whatever number was asked for",
         kills=(PREFIX, NEIGHBOURS),
         reply=lambda reply, asked: replace(reply, logprobs=tuple(map(_keep_first, reply.logprobs))),

@@ -114,7 +114,7 @@ DEFECTS: Mapping[str, Defect] = {
     ),
     "later_turns_lose_the_system_message": Defect(
         does="the system message of a conversation of several turns never reaches the engine",
-        family="instructions",
+        family="protocol",
         kills=(COUNTED,),
         damage=when(
             lambda a: a.systems > 0 and a.messages > 2,

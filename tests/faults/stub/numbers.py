@@ -90,7 +90,7 @@ DEFECTS: Mapping[str, Defect] = {
     ),
     "lists_one_candidate": Defect(
         does="top_logprobs has the chosen token alone, whatever number was asked for",
-        family="numbers",
+        family="protocol",
         kills=(PREFIX, NEIGHBOURS),
         damage=_each(top_logprobs=lambda p: p["top_logprobs"][:1]),
     ),
@@ -102,13 +102,13 @@ DEFECTS: Mapping[str, Defect] = {
     ),
     "reads_the_cache_where_told_not_to": Defect(
         does="a request that was told to compute its prompt finds it in the prefix cache",
-        family="numbers",
+        family="protocol",
         kills=(PREFIX,),
         damage=when(lambda a: a.uncached, lambda a, asked: replace(a, cached_tokens=a.prompt_tokens - 1)),
     ),
     "counts_more_when_cached": Defect(
         does="usage counts one completion token more where the prompt was cached",
-        family="numbers",
+        family="protocol",
         kills=(PREFIX,),
         damage=when(lambda a: a.cached_tokens > 0, lambda a, asked: replace(a, completion_tokens=spent(a) + 1)),
     ),
