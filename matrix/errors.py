@@ -137,6 +137,7 @@ def _measure_likeness(word: str, known: str) -> float:
     return round(difflib.SequenceMatcher(None, known, word).ratio(), 2)
 
 
+SHORTEST_BEGINNING: Final = 3  # letters that name a word by its beginning
 CONFUSED: Final = str.maketrans("OoIl", "0011")  # a letter where a digit looks the same
 
 
@@ -150,4 +151,6 @@ def find_nearest(word: str, known: Iterable[str]) -> str | None:
             return min(
                 close, key=lambda w: (-_measure_likeness(text, w), abs(len(w) - len(text)))
             )  # among equals: as long
-    return None
+    # An id is often known by its beginning alone: h200 of h200_141gb.
+    begun = [w for w in words if len(word) >= SHORTEST_BEGINNING and w.lower().startswith(word.lower())]
+    return begun[0] if len(begun) == 1 else None

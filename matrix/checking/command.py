@@ -49,8 +49,25 @@ STARTS: Final = "`vllm serve`, `sglang serve`, `python -m sglang.launch_server`,
 MAX_JSON_BYTES: Final = 64_000_000  # an index of a checkpoint lists a hundred thousand tensors
 
 
+# How a line begins; what stands behind it would be read as options of ours.
+BEGINS: Final = frozenset({"vllm", "sglang", "python", "python3", "trtllm-serve", "llama-server", "docker"})
+
+
+class LineParser(CommandLine):
+    """Parses the options in front of `--`, and says so where somebody left it out."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as every command line is, unless a word of an engine's line stands there."""
+        words = sys.argv[1:] if args is None else list(args)
+        # behind an option stands its value: `--release vllm` is another mistake
+        bare = (word for before, word in zip(["", *words], words, strict=False) if not before.startswith("-"))
+        if first := next((word for word in bare if word in BEGINS and not Path(word).exists()), ""):
+            self.error(f"put -- in front of the command, whose options are the engine's: -- {first} ...")
+        return super().parse_known_args(args, namespace)
+
+
 def make_parser() -> argparse.ArgumentParser:
-    made = CommandLine(
+    made = LineParser(
         prog="glm-matrix check",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

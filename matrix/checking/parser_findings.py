@@ -5,17 +5,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.launchers import Command
-from matrix.checking.releases import TITLES, AskedRelease
+from matrix.checking.releases import TITLES, AskedRelease, list_versions
 from matrix.checking.rules import Decision, Level
 from matrix.checking.settings import Settings
-from matrix.preflight.snapshot import Snapshot
+from matrix.preflight.snapshot import Snapshot, snapshot_for
 from matrix.preflight.verdict import Remark, preflight_launch
 from matrix.yaml.yamltext import read_data
 
@@ -68,6 +68,7 @@ def judge_words(
     # a snapshot without flags (pins alone) would accept every word
     if snapshot is None or not snapshot.flags:
         yield _no_snapshot(release)
+        yield from _find_strange_flags(command, release, settings, architecture)
         return
     env = {name: word.text for name, word in command.env.items()}
     report = preflight_launch(
@@ -86,6 +87,32 @@ def _no_snapshot(release: AskedRelease) -> CheckFinding:
     if release.snapshot is not None:
         what += f" ({release.snapshot.unread.get('flags', 'only its pins were')})"
     return make_finding("release_unknown", {}, release.name, what=what, nearest=nearest, by=release.by)
+
+
+def _find_strange_flags(
+    command: Command, release: AskedRelease, settings: Settings, architecture: str
+) -> Iterator[CheckFinding]:
+    """Find the options of an unread release that no release that was read has: a slip, or something newer."""
+    near = release.nearest_snapshot()
+    if near is None or release.fork:
+        return
+    report = preflight_launch(settings.argv, {}, near, _KnownArchitecture(architecture), release=near.release)
+    odd = [r for r in report.remarks if r.kind == "unknown_flag" and not _hidden(r, settings)]
+    # The others are opened only for an option that the nearest release does not have: each takes a tenth of a second.
+    known = list_versions(release.engine) if odd else []
+    for _, stem in known:
+        read = snapshot_for(stem)
+        odd = [r for r in odd if read is None or r.subject not in read.options]
+    for remark in odd:
+        found = _make_parser_finding(remark, command, settings, near)
+        span = f"{TITLES[near.engine]} that was read ({known[0][0]} to {known[-1][0]})"
+        yield replace(
+            found,
+            level="risky",
+            cause=f"No release of {span} has {remark.subject}.",
+            consequence=f"{found.consequence} Unless the release is a newer one that has it.",
+            sources=(f"{len(known)} files of matrix/snapshots",),
+        )
 
 
 def _hidden(remark: Remark, settings: Settings) -> bool:

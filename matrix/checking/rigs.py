@@ -18,6 +18,8 @@ HARDWARE: Final = CHECKOUT / "matrix" / "axes" / "hardware"
 MODELS: Final = Path(__file__).parent / "models.yaml"
 RIG: Final = re.compile(r"sm_?(?P<sm>\d{2,3})[af]?(?:x(?P<count>\d{1,4}))?", re.IGNORECASE)
 TIMES: Final = "[x*\u00d7]"
+WORDS: Final = ("single", "dual", "three", "quad", "five", "six", "seven", "eight")
+SPELLED: Final = {**{word: n for n, word in enumerate(WORDS, 1)}, "one": 1, "two": 2, "four": 4, "sixteen": 16}
 # How people write a count: "4x RTX PRO 6000", "4 RTX PRO 6000", "RTX PRO 6000 x4", "4090".
 COUNTS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -25,6 +27,7 @@ COUNTS: Final = tuple(
         rf"(?P<count>\d{{1,4}})\s*{TIMES}\s*(?P<name>\S.*)",
         r"(?P<count>\d{1,3})\s+(?P<name>[a-z].*)",
         rf"(?P<name>.*\S)\s+{TIMES}\s*(?P<count>\d{{1,4}})",
+        rf"(?P<name>.*\d){TIMES}(?P<count>\d{{1,2}})",  # H200x8
         r"(?P<name>.+)",
     )
 )
@@ -38,6 +41,7 @@ FORM: Final = r"(?:sxm|pcie|hbm|nvl)"
 CARD: Final = re.compile(r"(?<![a-z])pci-?e", re.IGNORECASE)
 SHORTEST: Final = 4  # digits of a model number that names a GPU without its letters
 ANOTHER_SIZE: Final = 0.08  # GB, GiB and what the driver keeps are within it; 80 and 94 GB are two cards
+MOST_MEANT: Final = 4  # GPUs that are named as what somebody may have meant
 GIB: Final = 2**30
 
 
@@ -72,8 +76,10 @@ class KnownGpu:
     bandwidth_bytes_per_s: int = 0  # of its memory; 0: not known
 
 
-def parse_rig(text: str) -> Host:
+def parse_rig(text: str, *, option: str = "--rig") -> Host:
     """Parse a rig's id (`sm120x4`), a capability (`sm121x2`), or a count and a name (`4x RTX PRO 6000`).
+
+    `option` is where it was written, for the message.
 
     Raises:
         ConfigError: no such rig, no such GPU.
@@ -86,14 +92,16 @@ def parse_rig(text: str) -> Host:
                 return _make_host(gpu, count)
     found = RIG.fullmatch(word)
     if found is not None:
-        return _of_capability(int(found["sm"]), int(found["count"] or 1), text)
+        return _of_capability(int(found["sm"]), int(found["count"] or 1), text, option)
     count, name = split_count(word)
     gpu_named, rest = _find_named_gpu(name)
     # a count that was not understood must not be dropped: 8 GPUs judged as one would pass
     if gpu_named is None or count < 1 or LEFT_OVER.search(name) or not text.isprintable():
         words = [name for gpu in known_gpus() for name in (*gpu.names, *(rig for rig, _ in gpu.rigs))]
-        wanted = f"expected a rig like sm120x4 or GPUs like '8x H200'{suggest_nearest(word, words)}; {_say_next(name)}"
-        raise ConfigError([Problem("--rig", 0, repr(text), wanted)])
+        several = _list_meant(name) if gpu_named is None else []
+        meant = f"; it may be {' or '.join(map(repr, several))}" if several else suggest_nearest(word, words)
+        wanted = f"expected a rig like sm120x4 or GPUs like '8x H200'{meant}; {_say_next(name)}"
+        raise ConfigError([Problem(option, 0, repr(text), wanted)])
     return _with_memory(_with_form(_make_host(gpu_named, count), rest), rest)
 
 
@@ -104,7 +112,7 @@ def _say_next(name: str) -> str:
     return "another GPU: its compute capability and count (sm89x8), or docs/how-to/add-a-gpu.md"
 
 
-def _of_capability(sm: int, gpus: int, text: str) -> Host:
+def _of_capability(sm: int, gpus: int, text: str, option: str) -> Host:
     """GPUs of which only the capability is named; one that no GPU has would pass every check that asks for another."""
     known = sorted({gpu.sm for gpu in known_gpus() if gpu.sm})
     if sm in known and gpus > 0:
@@ -112,7 +120,7 @@ def _of_capability(sm: int, gpus: int, text: str) -> Host:
     wanted = (
         f"expected one GPU or more of a capability that a known GPU has; valid: {', '.join(f'sm{n}' for n in known)}"
     )
-    raise ConfigError([Problem("--rig", 0, repr(text), wanted)])
+    raise ConfigError([Problem(option, 0, repr(text), wanted)])
 
 
 def split_count(text: str) -> tuple[int, str]:
@@ -121,6 +129,9 @@ def split_count(text: str) -> tuple[int, str]:
     >>> split_count("RTX PRO 6000 x4")
     (4, 'RTX PRO 6000')
     """
+    first, _, rest = text.strip().partition(" ")
+    if rest and first.lower() in SPELLED:  # "two H100": the word left out, it would be one
+        text = f"{SPELLED[first.lower()]} {rest}"
     found = next((m for pattern in COUNTS if (m := pattern.fullmatch(text.strip()))), None)
     if found is None:
         return 1, text
@@ -179,6 +190,13 @@ def _find_named_gpu(text: str) -> tuple[KnownGpu | None, str]:
     ends = {gpu.id: gpu for gpu in known_gpus() for name in gpu.names if numbers and name.endswith(plain)}
     # 6000 ends several names: then it names none of them
     return (next(iter(ends.values())) if len(ends) == 1 else None), text
+
+
+def _list_meant(text: str) -> list[str]:
+    """List the GPUs whose names have all these words, where they are several: `RTX 6000` is no name of one."""
+    words = set(_list_words(MEMORY.sub("", text)))
+    fits = [gpu.names[0] for gpu in known_gpus() if words and words <= {*_list_words(gpu.names[0])}]
+    return fits if 1 < len(fits) <= MOST_MEANT else []
 
 
 def _list_words(text: str) -> list[str]:

@@ -29,14 +29,33 @@ class RecommendRequest:
 
 
 def find_rig(matrix: Matrix, name: str) -> RecommendRequest:
-    """Return the rig of that id.
+    """Return the rig of that id, or the one that GPUs as people write them are (`4x RTX PRO 6000`).
 
     Raises:
         ConfigError: there is none; names the nearest.
     """
+    if (meant := _find_meant(matrix, name)) is not None:
+        return RecommendRequest(rig=meant)
     if name not in matrix.rigs:
         raise ConfigError([Problem("--rig", 0, "", f"no rig {name!r}{suggest_nearest(name, matrix.rigs)}")])
     return RecommendRequest(rig=matrix.rigs[name])
+
+
+def name_rig(matrix: Matrix, text: str) -> str:
+    """Return the id of the rig that a person names by its GPUs; the text itself where it names none."""
+    meant = _find_meant(matrix, text)
+    return meant.id if meant else text
+
+
+def _find_meant(matrix: Matrix, text: str) -> Rig | None:
+    """Find the rig of the matrix that a text with a space names by its GPUs. An id has none, and its own error."""
+    if " " not in text.strip():
+        return None
+    try:
+        found = find_gpus(matrix, text).rig
+    except ConfigError:
+        return None
+    return found if found and found.id in matrix.rigs else None
 
 
 def find_gpus(matrix: Matrix, text: str) -> RecommendRequest:
@@ -48,7 +67,7 @@ def find_gpus(matrix: Matrix, text: str) -> RecommendRequest:
     # before parse_rig, which knows CUDA's names alone and would call an MI300X a slip
     if (attached := _find_attached(matrix, text)) is not None:
         return attached
-    host = parse_rig(text)
+    host = parse_rig(text, option="--gpus")
     same = [r for r in matrix.rigs.values() if r.gpu.id == (host.like or host.gpu)]
     # the memory, too: H100 with 80 and with 94 GB are one model, and not one rig
     exact = [r for r in same if r.gpus == host.gpus and r.gpu.vram_bytes == host.vram_bytes]

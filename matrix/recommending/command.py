@@ -99,7 +99,7 @@ def _find_asked(matrix: Matrix, options: argparse.Namespace, around: HostSurroun
     """Return the rigs that the options name; without an option, those of this host."""
     if options.rig:
         return [find_rig(matrix, options.rig)]
-    if options.gpus:
+    if options.gpus is not None:
         return [find_gpus(matrix, options.gpus)]
     ids, host = around.host_rigs() if around else ([], "unknown")
     gpus = [i for i in ids if matrix.rigs[i].gpus]

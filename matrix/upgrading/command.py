@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from matrix.checking.command import (
+    LineParser,
     LintFolder,
     Redact,
     add_line_options,
@@ -35,7 +36,6 @@ from matrix.checking.releases import (
     release_of_requirement,
 )
 from matrix.errors import ConfigError, Problem, suggest_nearest
-from matrix.output.command_line import CommandLine
 from matrix.preflight.patch import takes_sparse_out
 from matrix.upgrading.compare import compare_sides
 from matrix.upgrading.news import ReleaseComparison, UpgradeReport
@@ -49,7 +49,7 @@ CELL: Final = re.compile(r"\w+(\.\w+){2,}(?<!\.sh)(?<!\.txt)(?<!\.md)(?<!\.yml)(
 
 
 def make_parser() -> argparse.ArgumentParser:
-    made = CommandLine(
+    made = LineParser(
         prog="glm-matrix upgrade",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -9,6 +9,7 @@ from typing import Final
 from matrix.errors import ConfigError, Problem, find_nearest
 
 SHOWN: Final = 3  # lines by number
+NAMES: Final = (".jsonl", ".jsonl.gz", ".tar.xz")  # of evidence
 HEAD_BYTES: Final = 512
 MAGIC: Final[Mapping[bytes, str]] = {
     b"\x1f\x8b": "a gzip file: name it NAME.jsonl.gz",
@@ -60,7 +61,7 @@ def explain_unreadable(path: Path, error: OSError) -> ConfigError:
 
 def _suggest_name(path: Path) -> str:
     try:
-        beside = [each.name for each in path.parent.iterdir() if each.is_file()] if not path.exists() else []
+        beside = [each.name for each in path.parent.iterdir() if each.name.endswith(NAMES)] if not path.exists() else []
     except OSError:
         return ""
     near = find_nearest(path.name, beside)

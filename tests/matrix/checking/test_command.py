@@ -39,6 +39,35 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no engine is called 'nothing'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (
+            ("sglang", "serve", "--model-path", "zai-org/GLM-5-FP8", "--tp", "8", "--context-lenght", "8192"),
+            "--context-length",
+        ),
+        (("vllm", "serve", "zai-org/GLM-5-FP8", "-tp", "8", "--max-model-length", "8192"), "--max-model-len"),
+    ],
+)
+def test_a_slip_is_told_although_no_release_was_named(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], near: str
+) -> None:
+    assert main(["--rig", "sm90x8", "--", *words]) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"has {words[-2]}." in said and f"Did you mean {near}?" in said and "that was read (0." in said
+
+
+def test_an_option_that_only_an_older_release_has_is_no_slip(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--rig", "sm90x8", "--", "vllm", "serve", "zai-org/GLM-5-FP8", "-tp", "8", "--calculate-kv-scales"])
+    assert "No release" not in capsys.readouterr().out
+
+
+def test_a_line_without_dashes_in_front_is_told_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--rig", "sm90x8", "vllm", "serve", "zai-org/GLM-5.1-FP8", "-tp", "8"])
+    assert "put -- in front of the command" in capsys.readouterr().err
+
+
 def test_text_says_the_worst_first_with_cause_and_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     main([*FINE, "--tp", "8", "--kv-cache-dtpe", "fp8_e4m3", "--enable-hierarchical-cache"])
     out = capsys.readouterr().out

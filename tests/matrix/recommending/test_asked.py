@@ -24,6 +24,11 @@ MATRIX = load_matrix()
         ("8x MI355X", "gfx950x8"),
         ("8 AMD Instinct MI300X 192GB", "gfx942x8"),
         ("2x DGX Spark", "sm121x2"),
+        ("H200x8", "sm90x8"),
+        ("RTX 5090x2", "sm120x2_rtx5090"),
+        ("two H100", "sm90x2_h100"),
+        ("Quad RTX PRO 6000", "sm120x4"),
+        ("8\u00d7H200", "sm90x8"),
     ],
 )
 def test_a_rig_by_its_gpus(text: str, rig: str) -> None:
@@ -76,8 +81,22 @@ def test_words_that_name_no_gpu_get_the_nearest(text: str, near: str) -> None:
         find_gpus(MATRIX, text)
 
 
+@pytest.mark.parametrize("text", ["4x RTX 6000", "RTX 6000"])
+def test_words_that_several_gpus_have_name_all_of_them(text: str) -> None:
+    with pytest.raises(ConfigError, match="it may be 'RTX PRO 6000' or 'RTX 6000 Ada'"):
+        find_gpus(MATRIX, text)
+
+
+def test_no_word_at_all_is_no_gpu_and_the_option_is_named() -> None:
+    with pytest.raises(ConfigError, match="--gpus '': expected"):
+        find_gpus(MATRIX, "")
+
+
 def test_a_rig_by_its_id() -> None:
     assert find_rig(MATRIX, "sm120x4").rig is MATRIX.rigs["sm120x4"]
+    assert find_rig(MATRIX, "4x RTX PRO 6000").rig is MATRIX.rigs["sm120x4"]  # as people answer "which rig?"
+    with pytest.raises(ConfigError, match="no rig '3x RTX PRO 6000'"):
+        find_rig(MATRIX, "3x RTX PRO 6000")
     with pytest.raises(ConfigError, match="did you mean 'sm120x4'"):
         find_rig(MATRIX, "sm12x4")
 
