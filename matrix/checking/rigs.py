@@ -96,6 +96,10 @@ def parse_rig(text: str, *, option: str = "--rig") -> Host:
     count, name = split_count(word)
     gpu_named, rest = _find_named_gpu(name)
     # a count that was not understood must not be dropped: 8 GPUs judged as one would pass
+    kinds = _list_kinds(word)
+    if len(kinds) > 1:
+        what = f"GPUs of one kind: these are {' and '.join(kinds)}, and a launch divides its layers and heads evenly"
+        raise ConfigError([Problem("--rig", 0, repr(text), f"expected {what}; ask for each kind alone")])
     if gpu_named is None or count < 1 or LEFT_OVER.search(name) or not text.isprintable():
         words = [name for gpu in known_gpus() for name in (*gpu.names, *(rig for rig, _ in gpu.rigs))]
         several = _list_meant(name) if gpu_named is None else []
@@ -103,6 +107,12 @@ def parse_rig(text: str, *, option: str = "--rig") -> Host:
         wanted = f"expected a rig like sm120x4 or GPUs like '8x H200'{meant}; {_say_next(name)}"
         raise ConfigError([Problem(option, 0, repr(text), wanted)])
     return _with_memory(_with_form(_make_host(gpu_named, count), rest), rest)
+
+
+def _list_kinds(text: str) -> list[str]:
+    """List the GPUs that the parts of a text name, joined by a plus, a comma or `and`."""
+    found = [_find_named_gpu(split_count(part)[1])[0] for part in re.split(r"\s*(?:[+,;&]|\band\b)\s*", text) if part]
+    return list(dict.fromkeys(gpu.names[0] for gpu in found if gpu is not None))
 
 
 def _say_next(name: str) -> str:

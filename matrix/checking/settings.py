@@ -60,6 +60,7 @@ class Settings:
     lines: Mapping[str, int]  # word -> line of its first use
     holes: frozenset[str] = frozenset()  # written options whose values hold an unset variable
     options: Mapping[str, Any] = field(default_factory=dict)  # every option by each of its names -> value or True
+    known: frozenset[str] = frozenset()  # options of the release's parser
 
     def value(self, name: str) -> Any:
         """Return the value of a setting; its default if the line does not give it."""
@@ -73,7 +74,11 @@ class Settings:
     def written(self, name: str) -> str:
         """How the line spells a setting, e.g. `--tp 8`; its usual flag where it is not given."""
         found = self.given.get(name)
-        return found.written if found is not None else read_kinds()[name].flags[0]
+        if found is not None:
+            return found.written
+        flags = read_kinds()[name].flags
+        # another engine's word for it would send the reader to an option that this one refuses
+        return next((flag for flag in flags if flag in self.known), flags[0])
 
 
 @cache
@@ -135,7 +140,15 @@ def read_settings(command: Command, snapshot: Snapshot | None, from_file: Sequen
         ):
             holes.add(use.written)
         _note_setting(use, given, options, lines, unknown=use.written in holes)
-    return Settings(given=given, uses=uses, argv=texts, lines=lines, holes=frozenset(holes), options=options)
+    return Settings(
+        given=given,
+        uses=uses,
+        argv=texts,
+        lines=lines,
+        holes=frozenset(holes),
+        options=options,
+        known=frozenset(snapshot.options),
+    )
 
 
 def _mentions(value: str, with_holes: frozenset[str]) -> bool:

@@ -14,6 +14,7 @@ from matrix.errors import ConfigError, MatrixError, Problem, suggest_nearest
 from matrix.facts.evaluate import FactVerdict, evaluate_fact, group_ranges
 from matrix.facts.model import Fact, load_facts
 from matrix.output.command_line import CommandLine
+from matrix.preflight.snapshot import list_releases, snapshot_for
 
 WORDS = {True: "holds", False: "does not", None: "unknown"}
 
@@ -23,7 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="glm-matrix facts", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     own.add_argument("name", nargs="?", help="one fact, release by release")
-    own.add_argument("--release", metavar="ID", help="only this release, e.g. vllm_0_33_0")
+    own.add_argument("--release", metavar="ID", help="only this release, e.g. vllm_0_33_0 or vllm==0.33.0")
     own.add_argument("--json", action="store_true", help="every verdict as JSON")
     return own
 
@@ -37,8 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigError(
                 [Problem("facts.yaml", 0, "", f"no fact {options.name!r}{suggest_nearest(options.name, facts)}")]
             )
+        release = _find_release(options.release) if options.release else None
         chosen = [facts[options.name]] if options.name else list(facts.values())
-        found = {f.id: [v for v in evaluate_fact(f, facts) if options.release in (None, v.release)] for f in chosen}
+        found = {f.id: [v for v in evaluate_fact(f, facts) if release in (None, v.release)] for f in chosen}
     except MatrixError as error:
         print(error, file=sys.stderr)
         return 2
@@ -50,6 +52,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print("\n".join(_line(facts[name], verdicts) for name, verdicts in found.items()))
     return 0
+
+
+def _find_release(text: str) -> str:
+    """Return the id of the release that an id, a requirement or a bare version names.
+
+    Raises:
+        ConfigError: none, or several; names the nearest, or those.
+    """
+    known = {s.release: (s.engine, s.version) for r in list_releases() if (s := snapshot_for(r)) is not None}
+    name, _, version = text.replace(" ", "").rpartition("==")
+    engine = {"tensorrt-llm": "trtllm", "tensorrt_llm": "trtllm"}.get(name, name)
+    found = [r for r, (e, v) in known.items() if r == text or (v == version.removeprefix("v") and engine in ("", e))]
+    if len(found) == 1:
+        return found[0]
+    several = f"names several: {', '.join(found)}" if found else f"is no release{suggest_nearest(text, known)}"
+    raise ConfigError([Problem("--release", 0, repr(text), several)])
 
 
 def _row(verdict: FactVerdict) -> dict[str, object]:

@@ -104,6 +104,10 @@ def _make_rig(matrix: Matrix, host: Host, same: list[Rig]) -> RecommendRequest:
         gpu = replace(
             gpu, id=host.gpu, name=host.name, interconnect=links, memory_bandwidth_bytes_per_s=speed, nvml_names=()
         )
+    many = max((-(-host.gpus * hosts // r.gpus) for r in same if (hosts := gpu.hosts.get(r.id, 1)) > 1), default=1)
+    if many > 1:
+        # machines that a known rig of this GPU spans, by its proportion: four DGX Sparks are four hosts
+        gpu = replace(gpu, hosts={**gpu.hosts, f"sm{gpu.sm}x{host.gpus}_asked": many})
     # an id that no file has: nothing can be run on it, and no recipe is meant for it by name
     rig = Rig(id=f"sm{gpu.sm}x{host.gpus}_asked", gpu=gpu, gpus=host.gpus)
     ids = ", ".join(f"{r.id} ({r.gpus} x)" for r in same)

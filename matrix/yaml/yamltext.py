@@ -47,6 +47,9 @@ _HIDDEN_BREAK: Final = re.compile(r"[\x85\u2028\u2029]")  # ends a line to YAML,
 _CONTROL: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )  # and what turns text round
+_UNSEEN: Final = re.compile(
+    r"[\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u2000-\u200f\u202f\u205f-\u2065\u3000\ufeff]"
+)
 _SHOWN: Final = 40
 
 
@@ -254,12 +257,24 @@ def _build_mapping(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> dic
         seen.setdefault(word, line)
         at = (*loc, word)
         doc.lines[at] = line
-        # an accented letter may be one sign or two, a letter full or half width: alike to a reader, two keys to YAML
-        other_form = not word.isascii() and not unicodedata.is_normalized("NFKC", word)
-        if key.tag != _STR or not word.isprintable() or other_form:
+        if key.tag != _STR or not word.isprintable() or not word or _looks_like_another(word):
             doc.problems += (Problem(doc.name, line, ".".join(map(str, loc)), why) for why in _wrong_key(key))
         built[word] = _build(doc, value, at, loader)
     return built
+
+
+def _looks_like_another(word: str) -> bool:
+    """Whether a reader may take a key for another one: blanks around it, letters of two scripts, another form.
+
+    An accented letter may be one sign or two, a letter full or half width, and Cyrillic has letters that look Latin.
+    """
+    if word.isascii():
+        return word[:1] == " " or word[-1:] == " "
+    return not unicodedata.is_normalized("NFKC", word) or word != word.strip() or len(_list_scripts(word)) > 1
+
+
+def _list_scripts(word: str) -> set[str]:
+    return {unicodedata.name(letter, "?").partition(" ")[0] for letter in word if letter.isalpha()}
 
 
 def _find_wrong_node(node: yaml.Node, loader: Any) -> Iterator[str]:
@@ -272,6 +287,8 @@ def _find_wrong_node(node: yaml.Node, loader: Any) -> Iterator[str]:
         yield f"the tag '!!{kind}' is not used here: a value is written as what it is, text in quotes"
     elif isinstance(node, yaml.ScalarNode) and (found := _CONTROL.search(node.value)):
         yield f"the text holds the control character {found[0]!r}: a terminal or a script would obey it"
+    elif isinstance(node, yaml.ScalarNode) and (found := _UNSEEN.search(node.value)):
+        yield f"the text holds a character that nobody sees, {found[0]!a}: write a blank, or leave it away"
     elif isinstance(node, yaml.ScalarNode) and kind in ("int", "float", "timestamp"):
         yield from _wrong_number(node, kind, loader)
     elif isinstance(node, yaml.ScalarNode) and kind == "bool" and node.value.lower() not in ("true", "false"):
@@ -312,13 +329,25 @@ def _wrong_key(key: yaml.Node) -> Iterator[str]:
         yield f"the tag {key.tag!r} is not used here"
     elif _CONTROL.search(key.value):
         yield f"the key {key.value!r} holds a control character"
+    elif kind == "str" and not key.value.strip():
+        yield "a key is a word, and here stands an empty one"
     elif kind == "str" and key.value.isprintable():
-        usual = unicodedata.normalize("NFKC", key.value)
-        yield f"the key {key.value!a} is written in another Unicode form than {usual!a}: write {usual!r}"
+        yield _explain_look(key.value)
     elif kind == "str":
         yield f"the key {key.value!r} holds a character that nobody sees"
     else:
         yield f"a key is text, and {key.value!r} is {_KINDS[kind]} to YAML: quote it"
+
+
+def _explain_look(word: str) -> str:
+    usual = unicodedata.normalize("NFKC", word).strip()
+    if usual == word:
+        return (
+            f"the key {word!a} mixes letters of {' and '.join(sorted(_list_scripts(word)))}: it looks like another key"
+        )
+    if usual == word.strip():
+        return f"the key {word!r} has a blank at an end: write {usual!r}"
+    return f"the key {word!a} is written in another Unicode form than {usual!a}: write {usual!r}"
 
 
 _KINDS: Final = {

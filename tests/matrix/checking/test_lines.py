@@ -74,3 +74,10 @@ def test_every_check_is_met_by_a_line() -> None:
     met = {name for case in LINES for name in case.get("says", {})} | {row.by for row in read_rows()}
     ids = {check.id for check in read_book().checks}
     assert ids - met == set()
+
+
+def test_what_the_line_leaves_out_is_named_as_its_own_engine_calls_it() -> None:
+    (command,), _ = read_words(shlex.split("vllm serve zai-org/GLM-5.2-FP8 -tp 8 --kv-cache-dtype fp8"))
+    judged = judge_command(command, CheckRequest(release=parse_release("vllm==0.24.0"), host=parse_rig("8x H200")))
+    told = {word for finding in judged.findings for word in finding.subject}
+    assert "--max-model-len" in told and "--context-length" not in told

@@ -42,6 +42,8 @@ def test_the_larger_h20_has_its_own_memory() -> None:
         ("8x MI300X", "NVIDIA's GPUs alone"),
         ("Mac Studio M3 Ultra", "NVIDIA's GPUs alone"),
         ("8x X900", "its compute capability and count"),
+        ("4x H100 + 4x H200", "GPUs of one kind: these are H100 and H200"),
+        ("8x RTX PRO 6000 and 2 RTX 5090", "GPUs of one kind"),
     ],
 )
 def test_an_unknown_gpu_says_what_to_do(text: str, words: str) -> None:

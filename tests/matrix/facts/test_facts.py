@@ -179,6 +179,12 @@ def test_the_command_tells_ranges_or_each_release(capsys: pytest.CaptureFixture[
     assert main(["sglang_sm120_sparse_mla", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["sglang_sm120_sparse_mla"]
     assert {row["release"] for row in rows} >= {"sglang_0_5_9", "sglang_0_5_23"}
+    # a release by its id, by a requirement, by a bare version; one that is none is no silent "nothing holds"
+    for release in ("sglang==0.5.16", "0.5.16"):
+        assert main(["sglang_sm120_sparse_mla", "--release", release]) == 0
+        assert "sglang_0_5_16" in capsys.readouterr().out
+    assert main(["sglang_sm120_sparse_mla", "--release", "sglang==0.5.99"]) == 2
+    assert "is no release" in capsys.readouterr().err
     assert main(["sglang_sm120_sparse_ml"]) == 2
     assert "did you mean 'sglang_sm120_sparse_mla'" in capsys.readouterr().err
 

@@ -61,6 +61,13 @@ def test_a_gpu_before_hopper_has_no_sparse_kernels_and_the_facts_are_named(text:
     assert "sglang_no_dsa_below_sm90" in note and "vllm_no_dsa_below_sm90" in note
 
 
+def test_machines_of_one_gpu_are_as_many_hosts() -> None:
+    asked = find_gpus(MATRIX, "4x DGX Spark").rig
+    assert asked is not None and "spans 4 hosts" in asked.attach_only
+    eight = find_gpus(MATRIX, "3x B200").rig
+    assert eight is not None and not eight.attach_only
+
+
 def test_a_gpu_with_sparse_kernels_is_told_nothing_of_them() -> None:
     assert not any("sparse attention" in n for text in ("8x H800", "1x GH200") for n in find_gpus(MATRIX, text).notes)
 

@@ -209,6 +209,20 @@ CASES: dict[str, tuple[Callable[[], CheckpointFiles], str, str]] = {
         "",
         "",
     ),
+    # a second round of twenty, all right on its first run; these are the kinds that the first had not
+    "three_dense_layers_said_one_stored": (lambda: sound(first_k_dense_replace=3), "error", r"layers\.[12]|dense"),
+    "two_shared_experts_said_one_stored": (lambda: sound(n_shared_experts=2), "error", r"shared_experts"),
+    "more_heads_of_the_indexer": (lambda: sound(index_n_heads=4), "error", r"index"),
+    "narrower_values": (lambda: sound(v_head_dim=12), "error", r"v_head_dim|o_proj|kv_b"),
+    "half_precision_said_bf16_stored": (lambda: sound(dtype="float16"), "warning|error", r"float16|dtype"),
+    "fewer_words_than_said": (lambda: sound(vocab_size=96), "error", r"vocab|embed"),
+    "two_mtp_layers_said": (lambda: sound(num_nextn_predict_layers=2), "warning|error", r"layers\.9|nextn|MTP"),
+    "more_groups_chosen_than_there_are": (lambda: sound(topk_group=2), "error", r"topk_group|n_group"),
+    "groups_that_do_not_divide": (lambda: sound(n_group=3), "error", r"group"),
+    "a_window_in_words": (lambda: sound(max_position_embeddings="202752"), "warning|error", r"max_position"),
+    "choice_of_no_experts": (lambda: sound(num_experts_per_tok=0), "error", r"num_experts_per_tok"),
+    "temperature_of_zero": (lambda: with_generation(sound(), temperature=0.0), "warning|error", r"temperature"),
+    "sound_old_name_of_dtype": (lambda: sound(dtype=None, torch_dtype="bfloat16"), "", ""),
     "sound_full_spelt_out": (lambda: sound(indexer_types=["full"] * 8), "", ""),
 }
 
