@@ -72,6 +72,7 @@ COMMON: Final[tuple[str, ...]] = (
     *(f"class {name}" for name in ("unknown", "killed", "main_memory", "hang", "hang_under_load")),
     "the engine exited with 1 after 12.0 s, before its first token [class unknown: its log tells no exception]",
     "check: NOT OK\n  got:      nothing\n3 of 6 not ok; failure rate at most 88 % (95 %)",
+    "check: NOT OK\n  item:     i\n  expected: e\n  got:      g",
 )
 
 # One failure of each kind. A signature that fits two of them tells neither from the other.

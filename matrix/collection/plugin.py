@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from matrix.collection.wanted import NOT_MADE, NotMade, is_asked, may_match, nam
 from matrix.errors import ConfigError, Problem
 from matrix.judging.plan_without import without_patch
 from matrix.known.failures import KnownOfCell, select_of_cell
+from matrix.known.reach import can_meet
 from matrix.model import Cell
 from matrix.planning import select
 from matrix.planning.owed import CELL as PLACE
@@ -206,7 +208,7 @@ def _find_case(config: pytest.Config, cell: Cell, *, here: bool = True) -> CellC
             cell=cell,
             marks=tuple(m.mark for m in marks),
             make_plan=lambda c: _make_plan_once(config, c),
-            gather_known=_gather_known,
+            gather_known=partial(_gather_known, config),
         )
     return cases[cell.id]
 
@@ -304,11 +306,12 @@ def _sort_key(item: pytest.Item) -> tuple[int, int]:
     return (item.case.rank if isinstance(item, CellItem) else None) or (-1, -1)
 
 
-def _gather_known(made: Plan) -> KnownOfCell:
+def _gather_known(config: pytest.Config, made: Plan) -> KnownOfCell:
     words = made.argv(model="", host="", port="", api_key_env="")
-    return KnownOfCell(
-        entries=tuple(select_of_cell(load_matrix(), made.cell)), words=(made.cell.id,), flags=tuple(words)
-    )
+    depth = config.getoption("depth", "")
+    # Without a depth these are not the product's suites, and nothing is known of what they ask.
+    entries = (k for k in select_of_cell(load_matrix(), made.cell) if not depth or can_meet(k.value, made.cell, depth))
+    return KnownOfCell(entries=tuple(entries), words=(made.cell.id,), flags=tuple(words))
 
 
 def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> None:

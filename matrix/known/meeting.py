@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from matrix.errors import Problem, suggest_nearest
 from matrix.hardware import Json
-from matrix.known.reach import Reach, ReachRequest, read_reach
+from matrix.known.reach import FIRST_REQUEST, Reach, ReachRequest, read_reach
 from matrix.known.sourcing import Entry, find_source_problems, parse_release
 from matrix.model import Cell
 from matrix.pins import with_prereleases
@@ -23,7 +23,6 @@ from matrix.recorded import KnownFailure, Needs
 from matrix.yaml.loaded import Loaded, Matrix
 
 Found = Iterator[tuple[str, str]]
-FIRST_REQUEST: Final = "test_answers_first_token"  # asks what a launch is asked first
 # "beyond 2,048 tokens", "more than 5.5k tokens", "crosses about 4096 tokens", "near 200k tokens"
 LENGTH: Final = re.compile(
     r"(?i)\b(?:beyond|above|over|past|near|from|crosses|crossing|exceeds|(?:more|longer) than|at least)\s+(?:about\s+)?"

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from matrix.checkout import CHECKOUT
-from matrix.recorded import Needs
+from matrix.model import Cell
+from matrix.recorded import KnownFailure, Needs
 
 FILE: Final = CHECKOUT / "matrix" / "reach.json"
+FIRST_REQUEST: Final = "test_answers_first_token"  # asks what a launch is asked first
 COMMAND: Final = "python -m tests.suites.reaching"
 
 
@@ -56,6 +58,21 @@ class Reach:
         every = [asked for by_depth in tests for all_asked in by_depth.values() for asked in all_asked]
         # per part, for the message only: no single item need be this one
         return ReachRequest(*(max(part) for part in zip(ReachRequest(0), *every, strict=True)))
+
+
+def can_meet(known: KnownFailure, cell: Cell, depth: str, table: Reach | None = None) -> bool:
+    """Whether the entry's test asks this cell at this depth for what the entry needs, in some item.
+
+    An entry about prompts beyond 4,000 tokens describes no failure of a run whose longest prompt has 1,700.
+    """
+    needs = known.needs
+    if known.fails.at == "before_ready" or needs == Needs():
+        return True
+    if cell.checkpoint.thinking == "always":  # there every test is asked with thinking
+        needs = replace(needs, thinking=None)
+    banks = cell.checkpoint.banks[:1] or (table or read_reach()).requests
+    test = known.fails.test or FIRST_REQUEST
+    return depth in (table or read_reach()).depths_that_meet(needs, test=test, banks=banks)
 
 
 def keep_frontier(asked: Iterable[ReachRequest]) -> tuple[ReachRequest, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -27,6 +28,9 @@ Acceptable = Literal[
     "another_pin",
 ]
 ACCEPTABLE: Final = frozenset(get_args(Acceptable))
+OF_SOURCES: Final = frozenset({"another_commit", "another_matrix", "several_sources"})
+LITERAL: Final = re.compile(r"[0-9a-f]+")
+LEAST_DIGITS: Final = 7  # what git itself shows of a commit at least
 OF_CELLS: Final = frozenset({"unknown_host", "unknown_version", "unknown_weights", "another_pin"})
 
 
@@ -52,6 +56,16 @@ def find_accepted_problems(doc: Document, clauses: Sequence[Accepted]) -> Iterat
         for name, is_empty in empty.items():
             if is_empty:
                 yield doc.problem(("accepted", i, name), "of what, who answers for it, and why? words are needed")
+        # Somebody has looked at a source that they can name; `*` would accept whichever comes next.
+        if clause.what in OF_SOURCES and clause.of.strip() and not _names_source(clause.of):
+            kind = clause.what.partition("_")[2]
+            why = f"names no source: at least {LEAST_DIGITS} digits of the {kind}, got {clause.of!r}"
+            yield doc.problem(("accepted", i, "of"), why)
+
+
+def _names_source(of: str) -> bool:
+    """Whether a glob names a commit or digest, and not whichever comes."""
+    return any(len(piece) >= LEAST_DIGITS for piece in LITERAL.findall(of))
 
 
 def find_unmatched_accepted(doc: Document, clauses: Sequence[Accepted], cells: Sequence[str]) -> Iterator[Problem]:

@@ -173,13 +173,13 @@ def test_a_run_of_another_commit_is_red_and_told_where_the_policy_accepts_it(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     policy = ("gate", "--policy", str(folder / "gate.yaml"))
-    write(folder / "e.jsonl", [f | {"commit": "0ld"} if f["kind"] == "run" else f for f in _fields(folder)])
+    write(folder / "e.jsonl", [f | {"commit": "0ddba11"} if f["kind"] == "run" else f for f in _fields(folder)])
     assert run(folder, *policy) == 1
-    assert "is of another commit (0ld)" in capsys.readouterr().out
-    clause = f"{{what: another_commit, of: 0ld, owner: me, why: the same, until: {SOON}}}"
+    assert "is of another commit (0ddba11)" in capsys.readouterr().out
+    clause = f"{{what: another_commit, of: 0ddba11, owner: me, why: the same, until: {SOON}}}"
     (folder / "gate.yaml").write_text(f"{POLICY}accepted:\n  - {clause}\n")
     assert run(folder, *policy) == 0
-    assert "note: Run r1 is of another commit (0ld)" in capsys.readouterr().out
+    assert "note: Run r1 is of another commit (0ddba11)" in capsys.readouterr().out
     assert f"Accepted until {SOON} by me" in (folder / "gate.junit.xml").read_text()
 
 

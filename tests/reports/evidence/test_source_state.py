@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,91 @@ def test_the_environment_of_a_hook_changes_nothing(clone: Path, monkeypatch: pyt
     before = read_source_state(clone)
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     assert read_source_state(clone) == before
+
+
+def _edit(clone: Path) -> None:
+    (clone / "a.yaml").write_text("a: 2\n")
+
+
+def _assume_unchanged(clone: Path) -> None:
+    git(clone, "update-index", "--assume-unchanged", "a.yaml")
+    _edit(clone)
+
+
+def _skip_worktree(clone: Path) -> None:
+    git(clone, "update-index", "--skip-worktree", "a.yaml")
+    _edit(clone)
+
+
+def _keep_the_time(clone: Path) -> None:
+    """Write the same size at the same time; the index then has no reason to look."""
+    git(clone, "config", "core.trustctime", "false")
+    long_ago = 1_600_000_000
+    os.utime(clone / "a.yaml", (long_ago, long_ago))
+    git(clone, "status")  # the index takes the time down
+    _edit(clone)
+    os.utime(clone / "a.yaml", (long_ago, long_ago))
+
+
+def _filter_it_away(clone: Path) -> None:
+    (clone / ".git/info").mkdir(exist_ok=True)
+    (clone / ".git/info/attributes").write_text("a.yaml filter=back\n")
+    git(clone, "config", "filter.back.clean", "echo 'a: 1'")
+    _edit(clone)
+
+
+def _replace_the_commit(clone: Path) -> None:
+    _edit(clone)
+    git(clone, "commit", "-qam", "two")
+    git(clone, "replace", "HEAD~1", "HEAD")
+    git(clone, "reset", "-q", "--soft", "HEAD~1")
+    git(clone, "read-tree", "HEAD")
+
+
+def _exclude(clone: Path) -> None:
+    (clone / ".git/info").mkdir(exist_ok=True)
+    (clone / ".git/info/exclude").write_text("pytest.ini\n")
+    (clone / "pytest.ini").write_text("[pytest]\naddopts = -k nothing\n")
+
+
+def _exclude_for_all_clones(clone: Path) -> None:
+    (clone.parent / "excluded").write_text("pytest.ini\n")
+    git(clone, "config", "core.excludesFile", str(clone.parent / "excluded"))
+    (clone / "pytest.ini").write_text("[pytest]\naddopts = -k nothing\n")
+
+
+def _hide_a_folder_in_itself(clone: Path) -> None:
+    (clone / "suites").mkdir()
+    (clone / "suites/.gitignore").write_text("*\n")
+    (clone / "suites/conftest.py").write_text("x")
+
+
+HIDDEN = (
+    _assume_unchanged,
+    _skip_worktree,
+    _keep_the_time,
+    _filter_it_away,
+    _replace_the_commit,
+    _exclude,
+    _exclude_for_all_clones,
+    _hide_a_folder_in_itself,
+)
+
+
+@pytest.mark.parametrize("hide", HIDDEN, ids=lambda hide: str(hide.__name__))
+def test_a_difference_that_git_was_told_to_overlook_is_one(clone: Path, hide: Callable[[Path], None]) -> None:
+    hide(clone)
+    done = subprocess.run(["git", "-C", str(clone), "status", "--porcelain"], capture_output=True, check=True)
+    assert done.stdout == b"", "git itself calls it clean, or this shows nothing"
+    found = read_source_state(clone)
+    assert found.dirty and found.diff_sha256
+
+
+def test_a_changed_mode_and_a_link_in_place_of_a_file_are_differences(clone: Path) -> None:
+    git(clone, "config", "core.fileMode", "false")
+    (clone / "a.yaml").chmod(0o755)
+    assert read_source_state(clone).dirty
+    (clone / "a.yaml").unlink()
+    assert read_source_state(clone).dirty
+    (clone / "a.yaml").symlink_to("b.yaml")
+    assert read_source_state(clone).dirty

@@ -212,6 +212,13 @@ CLAUSE = "accepted:\n  - {what: dirty_tree, of: '*', owner: me, why: mine, until
         (("dirty_tree", "another_host"), "another_host"),
         (("of: '*', ", ""), "missing key 'of'"),
         (("of: '*'", "of: ''"), "of what, who answers for it, and why?"),
+        (("dirty_tree", "another_commit"), "names no source: at least 7 digits of the commit, got '*'"),
+        (
+            ("dirty_tree, of: '*'", "another_matrix, of: '[0-9a-f]*'"),
+            "names no source: at least 7 digits of the matrix",
+        ),
+        (("dirty_tree, of: '*'", "another_commit, of: '8b0f9*'"), "names no source: at least 7 digits of the commit"),
+        (("dirty_tree", "several_sources"), "names no source: at least 7 digits of the sources"),
         (("owner: me", "owner: ' '"), "of what, who answers for it, and why?"),
         (("until: 2027-01-31", "until: soon"), "a date like 2027-01-31"),
     ],
