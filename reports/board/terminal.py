@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -25,11 +26,15 @@ TEXT_CHARS = 400
 TOLD_CHARS = 1_000
 MARKDOWN_CHARS = 1_000
 FEATURE_CHARS = 40
+WIDE = 10_000  # columns: more than any table needs
 
 
 def print_table(shown: View, console: Console) -> None:
     for group in shown.groups:
-        console.print(_make_table(shown.suites, group.title, group.lines))
+        table = _make_table(shown.suites, group.title, group.lines)
+        # In 80 columns a table of ten suites has "PA…" in each box: there each cell is a paragraph.
+        needed = console.measure(table, options=console.options.update(width=WIDE)).minimum
+        console.print(table if needed <= console.width else _list_lines(shown.suites, group.title, group.lines))
     for cell, reasons in shown.reasons:
         console.print(Text(cell or "the run", "bold"))
         console.print(Text("\n".join(f"  {r.text}" for r in reasons), "red"))
@@ -81,6 +86,23 @@ def _make_table(suites: Sequence[str], title: str, lines: Sequence[BoardLine]) -
         told = map(Text, (line.launch, line.tok_s, line.ttft))
         table.add_row(*map(Text, line.name), *boxes, *told, _style_proofs(line.proofs))
     return table
+
+
+def _list_lines(suites: Sequence[str], title: str, lines: Sequence[BoardLine]) -> Group:
+    """List each cell with its suites and numbers below it, for a terminal that is narrower than the table."""
+    parts: list[RenderableType] = [Text(f"{title}\n", "bold")]
+    for line in lines:
+        whole = _style_tally(StatusTally(status=line.whole.status), str(line.whole.status))
+        parts.append(Text(" ").join([whole, *map(Text, line.name)]))
+        named = zip(suites, line.suites, strict=True)
+        parts.append(_indent([Text(f"{n.replace('_', ' ')} ") + _style_tally(t, t.text) for n, t in named if t.status]))
+        numbers = (("launch", line.launch), ("tok/s", line.tok_s), ("TTFT", line.ttft))
+        parts.append(_indent([*(Text(f"{n} {v}") for n, v in numbers if v != NOTHING), _style_proofs(line.proofs)]))
+    return Group(*parts)
+
+
+def _indent(parts: Sequence[Text]) -> Padding:
+    return Padding(Text(", ").join(parts), (0, 0, 0, 4))
 
 
 def _style_tally(tally: StatusTally, text: str) -> Text:

@@ -145,6 +145,14 @@ def terminal(what: View) -> str:
     return out.getvalue()
 
 
+def test_a_narrow_terminal_shows_every_cell_and_cuts_no_word() -> None:
+    out = io.StringIO()
+    table.print_table(shown(failing("x")), Console(file=out, width=50))
+    text = " ".join(out.getvalue().split())
+    assert "…" not in text and "boot PASS 1" in text and "FAIL" in text and "proven: mtp" in text
+    assert {len(line) for line in out.getvalue().splitlines()} <= set(range(51))
+
+
 def test_every_status_has_a_shape_beside_its_colour() -> None:
     assert set(GLYPHS) == set(Status)
     loud = [GLYPHS[s] for s in Status if tone_of(s) == "trouble" and not s.endswith("_ERROR")]
