@@ -17,6 +17,8 @@ from matrix.yaml.structure import require_entries, require_record
 HARDWARE: Final = CHECKOUT / "matrix" / "axes" / "hardware"
 MODELS: Final = Path(__file__).parent / "models.yaml"
 RIG: Final = re.compile(r"sm_?(?P<sm>\d{2,3})[af]?(?:x(?P<count>\d{1,4}))?", re.IGNORECASE)
+# A rig's form with the card behind it, as policies and notes of one's own are called: sm90x4_h200.
+NAMED_RIG: Final = re.compile(rf"{RIG.pattern}[_\s-]+(?P<name>\S.*)", re.IGNORECASE)
 TIMES: Final = "[x*\u00d7]"
 WORDS: Final = ("single", "dual", "three", "quad", "five", "six", "seven", "eight")
 SPELLED: Final = {**{word: n for n, word in enumerate(WORDS, 1)}, "one": 1, "two": 2, "four": 4, "sixteen": 16}
@@ -93,13 +95,21 @@ def parse_rig(text: str, *, option: str = "--rig") -> Host:
     found = RIG.fullmatch(word)
     if found is not None:
         return _of_capability(int(found["sm"]), int(found["count"] or 1), text, option)
-    count, name = split_count(word)
+    capability = NAMED_RIG.fullmatch(word)
+    if capability is None:
+        count, name = split_count(word)
+    else:
+        count, name = int(capability["count"] or 1), capability["name"].replace("_", " ")
     gpu_named, rest = _find_named_gpu(name)
+    if gpu_named is not None and capability is not None and gpu_named.sm != int(capability["sm"]):
+        card = gpu_named.names[0]
+        told = f"{card} is SM{gpu_named.sm}: give the GPU that is meant, like '{count}x {card}'"
+        raise ConfigError([Problem(option, 0, repr(text), told)])
     # a count that was not understood must not be dropped: 8 GPUs judged as one would pass
     kinds = _list_kinds(word)
     if len(kinds) > 1:
         what = f"GPUs of one kind: these are {' and '.join(kinds)}, and a launch divides its layers and heads evenly"
-        raise ConfigError([Problem("--rig", 0, repr(text), f"expected {what}; ask for each kind alone")])
+        raise ConfigError([Problem(option, 0, repr(text), f"expected {what}; ask for each kind alone")])
     if gpu_named is None or count < 1 or LEFT_OVER.search(name) or not text.isprintable():
         words = [name for gpu in known_gpus() for name in (*gpu.names, *(rig for rig, _ in gpu.rigs))]
         several = _list_meant(name) if gpu_named is None else []

@@ -23,6 +23,10 @@ NAMED = [
     ("8xH100SXM5", 90, 8),
     ("A6000 Ada", 89, 1),
     ("2x A6000", 86, 2),
+    ("sm90x4_h200", 90, 4),  # no rig of ours has this id; it was one H200
+    ("sm90x8 H100 NVL", 90, 8),
+    ("sm120x4-rtx_pro_6000", 120, 4),
+    ("sm90_h200", 90, 1),
 ]
 
 
@@ -44,6 +48,9 @@ def test_the_larger_h20_has_its_own_memory() -> None:
         ("8x X900", "its compute capability and count"),
         ("4x H100 + 4x H200", "GPUs of one kind: these are H100 and H200"),
         ("8x RTX PRO 6000 and 2 RTX 5090", "GPUs of one kind"),
+        ("sm120x4_h200", "H200 is SM90"),
+        ("sm90x0_h200", "expected a rig like"),
+        ("sm90x2_foo", "did you mean 'sm90x2'"),
     ],
 )
 def test_an_unknown_gpu_says_what_to_do(text: str, words: str) -> None:
