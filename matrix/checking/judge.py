@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from matrix.checking.bounds import judge_bounds
+from matrix.checking.buckets import judge_buckets
 from matrix.checking.checkpoint_findings import tell_remarks
 from matrix.checking.circumstances import judge_circumstances, split_glued
 from matrix.checking.facts import collect_facts
@@ -130,6 +131,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     findings += [_of_check(check, facts, settings) for check in find_applying(facts, read_checks(command.engine))]
     findings += judge_bounds(facts, settings)
     findings += judge_worded(facts, settings, snapshot)
+    findings += judge_buckets(facts, settings)
     findings += judge_sharing(facts, model, settings)
     limit = next((int(c.facts["bytes"]) for c in command.circumstances if c.id == "container_memory"), 0)
     findings += judge_memory(facts, model, host, settings, limit=limit)

@@ -36,6 +36,27 @@ WANTS: Final = re.compile(
     rf"^(?:Error: )?(?P<one>{FLAG}) (?:requires|needs|has no effect without|can only be used with) (?P<other>{FLAG})"
     rf"(?: and (?P<third>{FLAG}))?(?: to be (?:set|enabled))?(?:[.,;:]|$)(?!.*\bor {FLAG})"
 )
+BOUND_BESIDE: Final = re.compile(
+    rf"^(?P<name>{FLAG}) must be (?P<positive>positive) when (?P<beside>{FLAG}) is (?:set|enabled|given)\.?$"
+)
+SPELT: Final = re.compile(rf"^(?P<words>[A-Z][a-z]+(?: [a-z]+){{1,3}}) must (?:be )?>= (?P<least>{NUMBER})$")
+VARIABLE: Final = re.compile(
+    rf"^(?P<name>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+) (?:\(\{{\}}\) )?must be >= (?P<least>{NUMBER})$"
+)
+KEY: Final = r"[a-z]\w*"
+# Two numbers of the line, or of one JSON value: `a=1 must be <= b=2`, `X requires a to be smaller than b`.
+ORDER: Final = re.compile(
+    rf"^(?:(?P<one>{KEY})=\{{\}} must be <= (?P<two>{KEY})=\{{\}}"
+    rf"|\w+ requires (?P<less>{KEY}) to be smaller than (?P<more>{KEY}))[.,;]?$"
+)
+EACH: Final = re.compile(
+    rf"^(?:All (?P<all>{KEY}) must be positive|(?P<name>{KEY}) entries must be in"
+    rf" \[(?P<low>{NUMBER}), (?P<high>{NUMBER})\])(?:[.,;]|$)"
+)
+WORDS: Final = re.compile(rf"^(?P<name>{KEY}) must be (?P<values>'[^']+'(?:, '[^']+')*,? or '[^']+')(?:[.,;]|$)")
+ENEMIES: Final = re.compile(
+    rf"^(?P<one>{KEY}) is (?:not compatible|incompatible) with (?P<two>{KEY}_\w*)(?: because\b|[.,;]|$)"
+)
 OBJECT: Final = re.compile(rf"^(?:Error: )?(?P<name>{FLAG}) must (?:decode to|be) a JSON object\b")
 AMONG: Final = re.compile(rf"^(?P<name>{FLAG}) must be (?P<values>{NUMBER}(?:, {NUMBER})* or {NUMBER})(?:[.,;]|$)")
 WANTED: Final = re.compile(
@@ -52,9 +73,9 @@ EXCLUDES: Final = re.compile(
 class WordedRule:
     """A guard whose words are a rule about flags: a bound of one, or two of which the line must have both or one."""
 
-    kind: str  # bound, wants, excludes, object, among
+    kind: str  # bound, wants, excludes, object, among, variable, order, each, enemies
     names: tuple[str, ...]
-    values: tuple[float, ...] = ()  # of which the flag must have one
+    values: tuple[float | str, ...] = ()  # of which the flag must have one
     low: float | None = None
     high: float | None = None
     strict: bool = False  # the bounds themselves are outside
@@ -79,15 +100,46 @@ def read_words(says: str) -> WordedRule | None:
     if found := AMONG.match(says):
         values = tuple(float(number) for number in re.findall(NUMBER, found["values"]))
         return WordedRule("among", (found["name"],), values, words=says)
+    if (rule := _read_pairs(says)) is not None:
+        return rule
     if found := WANTED.match(says):
         wanted, by = found["first"] or found["please"], found["then"] or found["setting"]
         return WordedRule("wants", (by, wanted), words=says)
     return None
 
 
+def _read_pairs(says: str) -> WordedRule | None:
+    """Read forms beside plain bounds: a bound beside a flag, spelt names, variables, orders, lists, words, enemies."""
+    if found := BOUND_BESIDE.match(says):
+        return WordedRule("bound", (found["name"], found["beside"]), (), 0.0, None, strict=True, words=says)
+    if found := SPELT.match(says):
+        name = found["words"].lower().replace(" ", "_")
+        return WordedRule("bound", (name,), (), float(found["least"]), words=says)
+    if found := VARIABLE.match(says):
+        return WordedRule("variable", (found["name"],), (), float(found["least"]), words=says)
+    if found := ORDER.match(says):
+        names = (found["one"] or found["less"], found["two"] or found["more"])
+        return WordedRule("order", names, strict=found["less"] is not None, words=says)
+    if found := EACH.match(says):
+        if found["all"]:
+            return WordedRule("each", (found["all"],), (), 0.0, None, strict=True, words=says)
+        return WordedRule("each", (found["name"],), (), float(found["low"]), float(found["high"]), words=says)
+    if found := WORDS.match(says):
+        return WordedRule("among", (found["name"],), tuple(re.findall(r"'([^']+)'", found["values"])), words=says)
+    if found := ENEMIES.match(says):
+        return WordedRule("enemies", (found["one"], found["two"]), words=says)
+    return None
+
+
 def is_about(rule: WordedRule, snapshot: Snapshot) -> bool:
     """Whether the release has every flag, or for a bound the key of its file, that the rule names."""
-    names = {*snapshot.options, *(flag.dest for flag in snapshot.flags)}
+    if rule.kind == "variable":
+        return rule.names[0] in snapshot.env
+    nested = {key for flag in snapshot.flags for key in flag.keys or ()}
+    read = {key for keys in snapshot.config_keys.values() for key in keys} if rule.kind == "bound" else set()
+    names = {*snapshot.options, *(flag.dest for flag in snapshot.flags), *nested}
+    if all(name in read for name in rule.names):
+        return True
     keys = {key.rpartition("].")[2] for key in snapshot.keys_of_file} if rule.kind == "bound" else set()
     return all(name in names or any(key == name or key.endswith(f".{name}") for key in keys) for name in rule.names)
 
@@ -108,7 +160,14 @@ def judge_worded(facts: Mapping[str, Any], settings: Settings, snapshot: Snapsho
         if rule is None or any(words in guard.says for words in told):
             continue
         if rule.kind == "bound":
-            yield from _judge_bound(guard, rule, given, facts, settings)
+            if all(name in given for name in rule.names[1:]):
+                yield from _judge_bound(guard, rule, given, facts, settings)
+            if rule.names[1:] and rule.names[1] in given and rule.names[0] not in given:
+                yield from _judge_default(guard, rule, facts, snapshot)
+        elif rule.kind == "variable":
+            yield from _judge_variable(guard, rule, facts)
+        elif rule.kind in ("order", "each", "enemies") or (rule.kind == "among" and rule.names[0] not in given):
+            yield from _judge_nested(guard, rule, facts)
         elif rule.names[0] in given and _breaks(rule, given, settings, snapshot):
             use, place = given[rule.names[0]], read_guards(facts["engine"]).cite(guard)
             line = settings.lines.get(use.written, 0)
@@ -124,12 +183,64 @@ def _judge_bound(
     for subject, value, default, line in _list_values(rule.names[0], given, facts, settings):
         number = value if isinstance(value, int | float) and not isinstance(value, bool) else read_number(str(value))
         # A value like -1 may stand for "none": a release does not refuse its own default.
-        if number is None or str(value) == default or _lies_within(rule, float(number)):
+        # Beside another flag it does: the default is for those who leave both away.
+        own = str(value) == default and not rule.names[1:]
+        if number is None or own or _lies_within(rule, float(number)):
             continue
         written = f"{subject} {value}"
         yield make_finding(
             "against_the_words_of_a_guard", facts, written, line=line, says=_fill_words(guard), place=place
         )
+
+
+def _judge_default(
+    guard: Guard, rule: WordedRule, facts: Mapping[str, Any], snapshot: Snapshot | None
+) -> Iterator[CheckFinding]:
+    """Judge the value that a flag has by default, where another flag is given that does not take it."""
+    flag = snapshot.options.get(rule.names[0]) if snapshot is not None else None
+    number = read_number(flag.default) if flag is not None else None
+    if number is not None and not _lies_within(rule, number):
+        place = read_guards(facts["engine"]).cite(guard)
+        yield make_finding("against_the_words_of_a_guard", facts, rule.names[1], says=_fill_words(guard), place=place)
+
+
+def _judge_variable(guard: Guard, rule: WordedRule, facts: Mapping[str, Any]) -> Iterator[CheckFinding]:
+    value = facts["env"].get(rule.names[0])
+    number = read_number(value) if isinstance(value, str) else None
+    if number is not None and not _lies_within(rule, number):
+        place = read_guards(facts["engine"]).cite(guard)
+        subject = f"{rule.names[0]}={value}"
+        yield make_finding("against_the_words_of_a_guard", facts, subject, says=_fill_words(guard), place=place)
+
+
+def _judge_nested(guard: Guard, rule: WordedRule, facts: Mapping[str, Any]) -> Iterator[CheckFinding]:
+    """Judge a rule over entries of the line's JSON values; entries of one rule stand in one of them."""
+    nested = facts["nested"]
+    for key in [key for key in nested if key.rpartition(".")[2] == rule.names[0]]:
+        beside = [nested.get(f"{key.rpartition('.')[0]}.{name}") for name in rule.names[1:]]
+        if not _offends(rule, nested.get(key), beside):
+            continue
+        place = read_guards(facts["engine"]).cite(guard)
+        subject = f"{key} {json.dumps(nested[key])}"
+        yield make_finding("against_the_words_of_a_guard", facts, subject, says=_fill_words(guard), place=place)
+
+
+def _offends(rule: WordedRule, value: Any, beside: list[Any]) -> bool:
+    match rule.kind:
+        case "among":
+            return isinstance(value, str) and value not in rule.values
+        case "enemies":
+            return value is True and beside == [True]
+        case "each":
+            numbers = value if isinstance(value, list) else []
+            return any(_is_number(n) and not _lies_within(rule, float(n)) for n in numbers)
+    if not _is_number(value) or not _is_number(beside[0]):
+        return False
+    return bool(value >= beside[0] if rule.strict else value > beside[0])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _list_values(
@@ -139,6 +250,9 @@ def _list_values(
     use = given.get(name)
     if use is not None and use.values and use.written not in settings.holes:
         yield use.written, use.values[-1], use.flag.default, settings.lines.get(use.written, 0)
+    overrides = facts.get("overrides")
+    if isinstance(overrides, Mapping) and name in overrides and "-" not in name:
+        yield f"override {name}", overrides[name], "", 0
     file = facts.get("file")
     for key, value in file.items() if isinstance(file, Mapping) else ():
         if key == name or key.endswith(f".{name}"):
