@@ -59,7 +59,7 @@ from reports.evidence.attempts import order_by_time, order_files
 from reports.evidence.by_cell import Unstreamable, is_large, without_garbage_collection
 from reports.evidence.defuse import defuse_line
 from reports.evidence.given import unpack_given
-from reports.evidence.source_state import read_source_state
+from reports.evidence.source_state import read_commit_time, read_source_state
 from reports.evidence.summary import make_board
 from reports.evidence.thin_records import ThinEvidence, read_thin
 from reports.evidence.types import Record
@@ -193,7 +193,12 @@ def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
         earlier = policy.read_baseline(found, doc, args.policy.parent)
         verdict = gate.judge_evidence(found, expected, records, now=now, earlier=earlier, sealed=sealed)
         verdict = assure_verdict(verdict, args, files, replay, now.date())
-    today = Today(commit=read_source_state(CHECKOUT).commit, matrix_sha256=digest_of(matrix.root))
+    today = Today(
+        commit=read_source_state(CHECKOUT).commit,
+        matrix_sha256=digest_of(matrix.root),
+        committed=read_commit_time(CHECKOUT),
+        now=now,
+    )
     verdict = tell_left_out(add_provenance(verdict, expected, records, today, now.date()), whole, expected)
     return JudgedEvidence(records=records, verdict=verdict, expected=expected, is_thin=thin is not None)
 

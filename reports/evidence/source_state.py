@@ -14,6 +14,7 @@ import stat
 import subprocess
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +58,14 @@ def read_source_state(root: Path, written: Collection[Path] = ()) -> SourceState
     except OSError:
         return SourceState(commit=commit)
     return SourceState(commit=commit, dirty=bool(differs), diff_sha256=differs)
+
+
+def read_commit_time(root: Path) -> datetime | None:
+    """Read when the checkout's commit was made; None where git does not say."""
+    try:
+        return datetime.fromtimestamp(int(ask_git(root, "show", "-s", "--format=%ct", "HEAD")), UTC)
+    except (OSError, ValueError, OverflowError):
+        return None
 
 
 def _hash_differences(root: Path, written: Collection[Path]) -> str:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from reports.evidence.types import End, Record, Run
 from reports.gate.accepted import Deviation
+from reports.gate.gate import CLOCK_SKEW
 
 SHOWN = 12  # digits of a commit or digest
 
@@ -20,6 +22,8 @@ class Today:
 
     commit: str
     matrix_sha256: str
+    committed: datetime | None = None  # when that commit was made; None: not known
+    now: datetime | None = None  # by the clock of the gate's host
 
 
 def find_origin_deviations(records: Sequence[Record], today: Today) -> Iterator[Deviation]:
@@ -31,6 +35,7 @@ def find_origin_deviations(records: Sequence[Record], today: Today) -> Iterator[
                 f"Files changed while run {end.run} went on: it ended as {end.source}, so no test says of what it is."
             )
             yield Deviation(what="changed_tree", of=end.source or end.run, text=text)
+    yield from _check_clocks(runs, today)
     for run in runs:
         yield from _check_commit(run, today)
         yield from _check_tree(run)
@@ -42,6 +47,22 @@ def find_origin_deviations(records: Sequence[Record], today: Today) -> Iterator[
         yield Deviation(
             what="several_sources", of=named, text=f"The runs are of {len(sources)} states of the source ({named})."
         )
+
+
+def _check_clocks(runs: Sequence[Run], today: Today) -> Iterator[Deviation]:
+    """Find clocks that are behind the commit: by such a clock an old run is new, and what has ended goes on."""
+    if today.committed is None:
+        return
+    made = f"{today.committed:%F %T} UTC"
+    if today.now is not None and today.now < today.committed - CLOCK_SKEW:
+        here = f"{today.now:%F %T} UTC"
+        text = f"This host's clock says {here}, and its checkout's commit was made at {made}: set the clock."
+        yield Deviation(what="clock", text=text)
+    for run in runs:
+        if run.commit == today.commit and run.t < today.committed - CLOCK_SKEW:
+            began = f"{run.t:%F %T} UTC"
+            text = f"Run {run.run} began at {began}, before its own commit was made ({made}): a clock is wrong."
+            yield Deviation(what="clock", text=text)
 
 
 def _check_commit(run: Run, today: Today) -> Iterator[Deviation]:

@@ -84,7 +84,14 @@ from reports.gate.allowances import (
 from reports.gate.clauses import Flake, Throughput, find_flake_problems, find_unmatched_flakes
 from reports.gate.depth import DepthUnknown, find_unmatched_depths
 from reports.gate.policy_accepted import Accepted, find_accepted_problems, find_unmatched_accepted
-from reports.gate.policy_lint import Names, find_endless, find_unaskable, find_unknown_names, find_wrong_numbers
+from reports.gate.policy_lint import (
+    Names,
+    find_ageless,
+    find_endless,
+    find_unaskable,
+    find_unknown_names,
+    find_wrong_numbers,
+)
 
 NEVER_ALLOWED = frozenset(
     {
@@ -150,7 +157,7 @@ def load_policy(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.
     policy = structure_data(Policy, doc, doc.data, (), problems)
     problems += [*find_wrong_numbers(doc), *find_endless(doc, datetime.now(UTC).date())]
     if policy:
-        problems += _find_unallowable(doc, policy)
+        problems += [*find_ageless(doc, policy.max_age_h), *_find_unallowable(doc, policy)]
         problems += find_unknown_names(doc, _iterate_names(policy), owed or read_owed())
     if policy is None or problems:
         raise ConfigError(problems)

@@ -35,6 +35,12 @@ def find_wrong_numbers(doc: Document, data: Any = None, at: Loc = ()) -> Iterato
         yield doc.problem(at, f"expected a positive, finite number (at most {LARGEST:,}), got {_show_number(found)}")
 
 
+def find_ageless(doc: Document, max_age_h: float) -> Iterator[Problem]:
+    """Find an age that no run reaches before everything that excuses it has ended."""
+    if max_age_h > (most := LONGEST.total_seconds() / 3600):
+        yield doc.problem(("max_age_h",), f"{max_age_h:g} h is no age: a run counts for {most:g} h at most")
+
+
 def find_endless(doc: Document, today: date, data: Any = None, at: Loc = ()) -> Iterator[Problem]:
     """Every `until` that is so far away that nobody looks again."""
     found = doc.data if not at else data

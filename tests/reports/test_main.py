@@ -32,6 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cli, "load_matrix", lambda: matrix)
     monkeypatch.setattr(policy, "read_owed", world.small_owed)
     monkeypatch.setattr(cli, "read_source_state", lambda _: SourceState(commit=origin.COMMIT, dirty=False))
+    monkeypatch.setattr(cli, "read_commit_time", lambda _: None)
     (tmp_path / "gate.yaml").write_text(POLICY)
     cells = [c for c in expand_matrix(matrix).runnable if c.id.startswith("cpu.")]
     fields: list[Json] = [origin.run_record(matrix, cells)]

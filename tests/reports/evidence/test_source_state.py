@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.evidence.source_state import SourceState, read_source_state
+from reports.evidence.source_state import SourceState, read_commit_time, read_source_state
 
 
 def git(root: Path, *words: str) -> None:
@@ -188,3 +188,10 @@ def test_a_changed_mode_and_a_link_in_place_of_a_file_are_differences(clone: Pat
     assert read_source_state(clone).dirty
     (clone / "a.yaml").symlink_to("b.yaml")
     assert read_source_state(clone).dirty
+
+
+def test_a_commit_says_when_it_was_made(clone: Path, tmp_path: Path) -> None:
+    git(clone, "commit", "--allow-empty", "-qm", "two", "--date", "2020-01-01T00:00:00Z")
+    found = read_commit_time(clone)
+    assert found is not None and found.year >= 2026, "when it was committed, and not what its author says"
+    assert read_commit_time(tmp_path / "nowhere") is None

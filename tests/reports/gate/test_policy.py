@@ -37,6 +37,7 @@ def write(folder: Path, text: str) -> Path:
         (("title:", "titel:"), 2, "unknown key 'titel'; did you mean 'title'?"),
         (("glob:", "globb:"), 4, "unknown key 'globb'; did you mean 'glob'?"),
         (("max_age_h: 24", "max_age_h: soon"), 9, "got 'soon'"),
+        (("max_age_h: 24", "max_age_h: 17569"), 9, "17569 h is no age: a run counts for 17568 h at most"),
         (("max_age_h: 24", ""), 2, "missing key 'max_age_h'"),
         (("max_age_h: 24", "max_age_h: 24\nallow: [PAS]"), 10, "did you mean 'PASS'?"),
         (("max_age_h: 24", "max_age_h: 24\nallow: [PASS, XPASS]"), 10, "XPASS can never be allowed"),
