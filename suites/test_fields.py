@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
-from fixtures.client.client import Client, EngineRefused
+from fixtures.client.client import Client, EngineRefused, room_for
 from fixtures.client.reply import Reply
 from matrix.model import Cell
 from reports.evidence.finding import Finding
@@ -168,11 +168,12 @@ def test_stops_working_for_nobody(
 
 
 def _ask_watched_and_not(client: Client, item: Item) -> Iterator[Finding]:
-    watched = client.ask(item, max_tokens=SHOWN_TOKENS, top_logprobs=TOP)
+    limit = SHOWN_TOKENS + client.room(item) - room_for(item)  # a thought comes on top where it must
+    watched = client.ask(item, max_tokens=limit, top_logprobs=TOP)
     for stream in (False, True):
-        reply = client.ask(item, max_tokens=SHOWN_TOKENS, stream=stream)
+        reply = client.ask(item, max_tokens=limit, stream=stream)
         yield fields.check_unwatched(item, reply, watched)
-    yield protocol.check_envelope(item, reply, max_tokens=SHOWN_TOKENS)
+    yield protocol.check_envelope(item, reply, max_tokens=limit)
 
 
 def _penalise(client: Client, item: Item) -> Finding:
@@ -234,6 +235,8 @@ def _stop_inside_codes(client: Client, items: Sequence[Item]) -> Iterator[Findin
         whole = client.ask(item)
         # The code's last letters: they stand in the prompt, as the model must copy them from there.
         stop = whole.content.rstrip(" \n.*`")[-STOP_CHARS:]
+        if not stop or stop in whole.reasoning:  # engines search a thought for it, too, and may end there
+            continue
         for stream in (False, True):
             found = fields.check_stop(item, client.ask(item, stream=stream, extra={"stop": [stop]}), whole, stop)
             yield replace(found, sensitive=stop in str(item.messages[0]["content"]))

@@ -127,13 +127,14 @@ def test_takes_no_field_of_others(
     limits lie in one row for each request of a batch, and a row that is off by one is sound text."""
     other, *longer = bank.long_generation(2)
     own: list[tuple[Item, dict[str, int]]] = [(item, {}) for item in bank.facts(depth.fields)]
-    own += [(item, {"max_tokens": OWN_TOKENS}) for item in longer]
-    before = [client.ask(item, top_logprobs=TOP, **limit) for item, limit in own]
+    own += [(item, {"max_tokens": OWN_TOKENS + _measure_thought_room(client, item)}) for item in longer]
     others = [fields for fields in list_others(cell) if _is_taken(client, other, fields)]
     asks = [(other, {"max_tokens": OTHERS_TOKENS, **fields}) for fields in others]
     # Behind the others, which are at work for longer than it takes to read these.
     forms = itertools.cycle([{"top_logprobs": TOP}, {"top_logprobs": TOP, "stream": numbers_streams(cell)}])
     mine = [(item, {**form, **limit}) for (item, limit), form in zip(own, forms, strict=False)]
+    # In the same form: streams number a thought's tags otherwise than whole replies do (llama.cpp).
+    before = [client.ask(item, **options) for item, options in mine]
     replies = client.together([*asks, *mine], spread_s=NEAR_S)[len(asks) :]
     tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
     told = (
@@ -159,9 +160,14 @@ def _is_taken(client: Client, item: Item, fields: Mapping[str, Any]) -> bool:
 def _invite(client: Client, bank: Bank, sizes: Sequence[int], depth: Depth, cell: Cell) -> Sequence[Guest]:
     """Make the company. A model that always thinks gets room for its thought before the long reply, too."""
     stories = bank.long_generation(1)
-    thought = client.room(stories[0]) - room_for(stories[0]) if stories else 0
+    thought = _measure_thought_room(client, stories[0]) if stories else 0
     decoded = DECODED_TOKENS + thought
     return make_company(bank, sizes, depth.company, decoded=decoded, numbered=numbers_streams(cell))
+
+
+def _measure_thought_room(client: Client, item: Item) -> int:
+    """Return the tokens that an item's reply may take for a thought before it; 0 where thinking can be off."""
+    return client.room(item) - room_for(item)
 
 
 def _require_lengths(plan: PlanSettings, topk: int, depth: Depth) -> Sequence[int]:

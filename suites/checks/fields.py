@@ -126,7 +126,7 @@ def check_penalty(item: Item, reply: Reply, plain: Reply, penalty: float) -> Fin
     """
     place, lost = find_penalised_place(plain, penalty), _measure_loss(plain, penalty)
     must = place is not None or lost >= LOST_NATS
-    wrong = ["the penalty changed nothing"] if reply.content == plain.content and must else []
+    wrong = ["the penalty changed nothing"] if read_said(reply) == read_said(plain) and must else []
     found = _make_finding("frequency_penalty", item, "another text", reply.content, wrong)
     return replace(found, sensitive=must, data={"place": place, "lost_nats": lost})
 
