@@ -22,8 +22,9 @@ from fixtures.client.client import Client
 from fixtures.client.exchange import Access
 from fixtures.launch.attached.attachment import KEY_VARIABLE, checked_ca, checked_url, parse_header
 from fixtures.launch.readiness import Endpoint
-from matrix.errors import EngineError, MatrixError
+from matrix.errors import EngineError, HostError, MatrixError
 from matrix.output.command_line import CommandLine
+from matrix.wording import list_first
 from matrix.yaml.load import load_matrix
 from reports.evidence import redact
 from suites.probing.asking import Asker, LimitReached
@@ -32,6 +33,7 @@ from suites.probing.questions import NEEDLE_TOKENS, ProbeQuestion, list_question
 from suites.probing.result import Answered, Probe, render_json, render_text
 
 SILENCE_S, TOTAL_S = 60.0, 300.0
+SHOWN_NAMES = 5
 MOST_TOKENS = 2_000_000
 
 
@@ -101,7 +103,13 @@ def _probe(options: argparse.Namespace) -> Probe:
             access=access,
         )
         asker = Asker(client, options.thinking)
-        ask_all(probe, asker, list_questions(choose_bank(served), needle_tokens=options.needles))
+        try:
+            ask_all(probe, asker, list_questions(choose_bank(served), needle_tokens=options.needles))
+        except HostError as error:  # a list of several models does not say which of them answers chats
+            names = list_first([repr(name) for name in served.told.names], SHOWN_NAMES)
+            raise HostError(
+                f"{str(error).rstrip('.')}. Asked as {served.model!r}; it lists {names or 'no model'}"
+            ) from error
     return probe
 
 

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from fixtures.banks.glm5 import Glm5Bank
 from fixtures.launch.attached.attachment import KEY_VARIABLE
+from matrix.errors import HostError
 from suites.probing import command
 from tests.faults.stub.claims import HONEST
 from tests.faults.stub.engine import StubEngine
@@ -40,6 +42,14 @@ def test_a_right_server_is_right_so_far_and_no_evidence(stub: StubEngine, capsys
 def test_a_wrong_answer_is_shown_with_its_check_and_item(stub: StubEngine, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = probe(capsys, stub.base_url)
     assert code == 1 and "WRONG  needles" in said and "needle.found (glm5.needle" in said and "not in the reply" in said
+
+
+def test_a_model_that_does_not_answer_is_told_beside_those_that_are_listed(
+    stub: StubEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "ask_all", Mock(side_effect=HostError("HTTP 404: name the model with --model")))
+    assert command.main([stub.base_url, "--model", "another"]) == 2
+    assert "with --model. Asked as 'another'; it lists '" in capsys.readouterr().err
 
 
 def test_json_holds_what_the_text_says(stub: StubEngine, capsys: pytest.CaptureFixture[str]) -> None:
