@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.coherence]
 Alone = Mapping[str, Reply]  # by item id
 OTHERS_TOKENS: Final = 128  # of those who bring fields: at work while the others' prompts are read
 OWN_TOKENS: Final = 40
-NEAR_S: Final = 0.005  # between two arrivals: in this order, and all at work at once
+NEAR_S: Final = 0.02  # between two arrivals: in this order, and all at work at once
 
 
 @pytest.mark.from_depth("full")
