@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -398,26 +398,3 @@ def test_two_images_of_one_release_are_red(
         runs.append(edit("launch", versions=image)(origin.green(matrix, [cell])))
     verdict = judge(matrix, [cell], runs)
     assert ("were of several images" in "\n".join(map(str, verdict.reasons))) is red, verdict.reasons
-
-
-MADE = NOW - timedelta(hours=2)
-CLOCKS: dict[str, tuple[datetime, datetime, str]] = {
-    "right": (MADE, NOW, ""),
-    "a little behind": (NOW + timedelta(minutes=9), NOW, ""),
-    "the gate's is behind its own commit": (NOW + timedelta(hours=1), NOW, "This host's clock says"),
-    "the run's is behind its own commit": (NOW - timedelta(minutes=40), NOW, "before its own commit was made"),
-}
-
-
-@pytest.mark.parametrize("name", CLOCKS)
-def test_a_clock_that_was_set_back_makes_no_run_new_and_no_clause_last(matrix: Matrix, name: str) -> None:
-    made, now, text = CLOCKS[name]
-    cell = cell_on(matrix, "cpu")
-    wanted = [make_expected(matrix, cell)]
-    began = NOW - timedelta(hours=1) if "run's" in name else NOW
-    records = world.seal(origin.green(matrix, [cell]), begun=began)
-    today = replace(origin.today(matrix), committed=made, now=now)
-    verdict = gate.judge_evidence(POLICY, wanted, records, now=NOW)
-    found = add_provenance(verdict, wanted, records, today, NOW.date())
-    clocks = [r.text for r in found.reasons if r.rule == "clock"]
-    assert any(text in c for c in clocks) if text else not clocks
