@@ -12,10 +12,12 @@ from matrix.checking.settings import Settings
 from matrix.planning.kv import GIB
 from matrix.planning.main_memory import (
     DEFAULT_RATIO,
+    HOST_CACHE,
     ROUTED,
     SELECTED,
     PinnedMemory,
     pin_capture,
+    pin_host_cache,
     pin_host_tier,
     pin_stated,
 )
@@ -72,6 +74,9 @@ def _list_pinned(facts: Mapping[str, Any], row: int | None, pool: int | None) ->
             size, ratio = _read_number(facts["hicache_size"]), _read_number(facts["hicache_ratio"]) or DEFAULT_RATIO
             tier = pin_host_tier(size_gb=size, ratio=ratio, tokens=tokens, row=row, ranks=ranks)
             yield from (("hicache", tier),) if tier else ()
+    file = facts.get("file")
+    if isinstance(file, Mapping) and (size := _read_number(file.get(HOST_CACHE))):
+        yield "config_file", pin_host_cache(int(size), ranks)
     if offloaded := _read_number(facts["kv_offload"]):
         yield "kv_offload", pin_stated("--kv-offloading-size", offloaded, 1)
     if offloaded := _read_number(facts["cpu_offload"]):

@@ -5,10 +5,12 @@
     --enable-hierarchical-cache     --hicache-ratio x tokens x bytes of a token, or --hicache-size GB, in each rank
     --kv-offloading-size            GiB of all ranks together (vLLM)
     --cpu-offload-gb                GiB in each rank
+    kv_cache_config.host_cache_size bytes in each rank (TensorRT-LLM's YAML)
 
 Sources: SGLang's state_capturer/base.py:64-75, configs/model_config.py:548 (every layer has a slot) and
-mem_cache/pool_host of 0.5.23; vLLM's config/cache.py and config/offload.py of 0.33.0. Two read-outs of 64 GiB
-each were killed by the kernel of an H200's host with 125 GiB (2026-11-30).
+mem_cache/pool_host of 0.5.23; vLLM's config/cache.py and config/offload.py of 0.33.0; each rank of
+TensorRT-LLM makes hostCacheSize / bytes of its own token of blocks (kvCacheManager.cpp, its secondary pool). Two
+read-outs of 64 GiB each were killed by the kernel of an H200's host with 125 GiB (2026-11-30).
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ SELECTED: Final = "--enable-return-indexer-topk"
 ROUTED: Final = "--enable-return-routed-experts"
 HOST_TIER: Final = "--enable-hierarchical-cache"
 DEFAULT_RATIO: Final = 2.0  # SGLang's hicache_ratio
+HOST_CACHE: Final = "kv_cache_config.host_cache_size"
 GB: Final = 10**9
 
 
@@ -74,6 +77,11 @@ def pin_stated(flag: str, gib: float, ranks: int) -> PinnedMemory:
     return PinnedMemory(flag=flag, each_bytes=int(gib * GIB), ranks=ranks, how=f"{gib:g} GiB, as stated")
 
 
+def pin_host_cache(size_bytes: int, ranks: int) -> PinnedMemory:
+    """Return TensorRT-LLM's secondary pool of blocks."""
+    return PinnedMemory(flag=HOST_CACHE, each_bytes=size_bytes, ranks=ranks, how=f"{size_bytes:,} bytes, as stated")
+
+
 def list_pinned(plan: Plan) -> tuple[PinnedMemory, ...]:
     """List what the plan pins; a read-out whose pool is not known is left out."""
     return tuple(_iterate_pinned(plan, plan.values("args")))
@@ -96,6 +104,9 @@ def _iterate_pinned(plan: Plan, args: dict[str, Any]) -> Iterator[PinnedMemory]:
         yield pin_stated("--kv-offloading-size", float(stated), 1)
     if stated := args.get("--cpu-offload-gb"):
         yield pin_stated("--cpu-offload-gb", float(stated), ranks)
+    cache = plan.values("serve_config").get("kv_cache_config")
+    if isinstance(cache, dict) and cache.get("host_cache_size"):
+        yield pin_host_cache(int(cache["host_cache_size"]), ranks)
 
 
 def _count_tokens(plan: Plan, args: dict[str, Any]) -> int | None:

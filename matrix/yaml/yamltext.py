@@ -12,7 +12,6 @@ import errno
 import math
 import re
 import stat
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,6 +22,7 @@ import yaml
 
 from matrix.checkout import name_in_checkout
 from matrix.errors import ConfigError, Problem
+from matrix.yaml.key_looks import explain_look, looks_like_another
 
 Loc = tuple[str | int, ...]
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is there
@@ -30,11 +30,12 @@ LARGEST_BYTES: Final = 1 << 19  # of one file; the largest of ours has 0.1 MB
 DEEPEST: Final = 40  # levels; ours have 8
 MOST_TOLD: Final = 20  # problems of one file: the first ones say what is wrong with it
 LARGEST_NUMBER: Final = 1 << 63
-_MANY: Final = 2_000  # brackets: so many may be nested without harm to libyaml
+_MANY: Final = 3_000  # brackets: so many may be nested without harm to libyaml, in a stack of 2 MiB too
 _MAYBE_DEEP: Final = re.compile(
     rf"(?:^|[\n\x85\u2028\u2029])[-?: \t]{{{DEEPEST},}}[^\s#-]|[\[{{][\[{{\s]{{{DEEPEST},}}"
 )
-_MAYBE_ALIAS: Final = re.compile(r"(?:^|[\s\[{,:-])[&*][^\s\[\]{},]")
+# An anchor has a name of letters, digits, _ and -: `a && b` and `*.py` are plain text, and libyaml refuses the rest.
+_MAYBE_ALIAS: Final = re.compile(r"(?:^|[\s\[{,:-])[&*][\w-]")
 _PREFIX: Final = "tag:yaml.org,2002:"
 _TAGS: Final = frozenset({"null", "bool", "int", "float", "str", "timestamp", "seq", "map"})
 _STR: Final = f"{_PREFIX}str"
@@ -257,24 +258,10 @@ def _build_mapping(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> dic
         seen.setdefault(word, line)
         at = (*loc, word)
         doc.lines[at] = line
-        if key.tag != _STR or not word.isprintable() or not word or _looks_like_another(word):
+        if key.tag != _STR or not word.isprintable() or not word or looks_like_another(word):
             doc.problems += (Problem(doc.name, line, ".".join(map(str, loc)), why) for why in _wrong_key(key))
         built[word] = _build(doc, value, at, loader)
     return built
-
-
-def _looks_like_another(word: str) -> bool:
-    """Whether a reader may take a key for another one: blanks around it, letters of two scripts, another form.
-
-    An accented letter may be one sign or two, a letter full or half width, and Cyrillic has letters that look Latin.
-    """
-    if word.isascii():
-        return word[:1] == " " or word[-1:] == " "
-    return not unicodedata.is_normalized("NFKC", word) or word != word.strip() or len(_list_scripts(word)) > 1
-
-
-def _list_scripts(word: str) -> set[str]:
-    return {unicodedata.name(letter, "?").partition(" ")[0] for letter in word if letter.isalpha()}
 
 
 def _find_wrong_node(node: yaml.Node, loader: Any) -> Iterator[str]:
@@ -332,22 +319,11 @@ def _wrong_key(key: yaml.Node) -> Iterator[str]:
     elif kind == "str" and not key.value.strip():
         yield "a key is a word, and here stands an empty one"
     elif kind == "str" and key.value.isprintable():
-        yield _explain_look(key.value)
+        yield explain_look(key.value)
     elif kind == "str":
         yield f"the key {key.value!r} holds a character that nobody sees"
     else:
         yield f"a key is text, and {key.value!r} is {_KINDS[kind]} to YAML: quote it"
-
-
-def _explain_look(word: str) -> str:
-    usual = unicodedata.normalize("NFKC", word).strip()
-    if usual == word:
-        return (
-            f"the key {word!a} mixes letters of {' and '.join(sorted(_list_scripts(word)))}: it looks like another key"
-        )
-    if usual == word.strip():
-        return f"the key {word!r} has a blank at an end: write {usual!r}"
-    return f"the key {word!a} is written in another Unicode form than {usual!a}: write {usual!r}"
 
 
 _KINDS: Final = {

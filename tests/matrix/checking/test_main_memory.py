@@ -42,6 +42,12 @@ class Written:
         ({"hicache": True}, 500_000, [("note", "2 x 500,000 tokens x 1000 bytes")]),
         ({"engine": "vllm", "selection_readout": True, "kv_offload": 64.0}, 500_000, [("note", "64 GiB, as stated")]),
         ({"cpu_offload": 200.0}, None, [("risky", "--cpu-offload-gb")]),
+        (
+            {"engine": "trtllm", "tp": 8, "file": {"kv_cache_config.host_cache_size": 2**36}},
+            None,
+            [("risky", "pins 64.0 GiB of main memory in each of 8 ranks")],
+        ),
+        ({"engine": "trtllm", "file": {"kv_cache_config.host_cache_size": 0}}, None, []),
         ({}, 500_000, []),
     ],
 )

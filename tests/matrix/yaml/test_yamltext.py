@@ -85,3 +85,19 @@ def test_the_data_of_a_document_is_what_the_library_would_construct() -> None:
     path = CHECKOUT / "matrix" / "checking" / "checks.yaml"
     held = yaml.load(path.read_text(encoding="utf-8"), Loader=yamltext.Loader)
     assert repr(yamltext.read_document(path, "checks.yaml").data) == repr(held)
+
+
+def test_our_largest_files_are_read_once() -> None:
+    """What may hold an alias or be deep is scanned before it is composed, which costs a line of `check` a quarter."""
+    large = [path for path in (CHECKOUT / "matrix" / "checking").rglob("*.yaml") if path.stat().st_size > 50_000]
+    assert large
+    for path in large:
+        text = path.read_text(encoding="utf-8")
+        assert not yamltext._MAYBE_ALIAS.search(text) and not yamltext._MAYBE_DEEP.search(text), path.name
+        assert text.count("[") + text.count("{") <= yamltext._MANY, path.name
+
+
+@pytest.mark.parametrize("text", ["a: b && c\n", "a: made of *.py\n", "a: x * y\n"])
+def test_what_only_looks_like_an_alias_is_text(text: str) -> None:
+    doc = yamltext.parse_text(text, "x.yaml")
+    assert not doc.problems and doc.data == {"a": text.strip().partition(": ")[2]}
