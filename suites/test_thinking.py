@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.thinking]
 MARKER_TOKENS = 64
 MARKER_TRIALS = 900  # apart from those of the other suites
 CUT_TOKENS = 3  # inside every thought
+NEAR_S = 0.02  # between two arrivals
 Check = Callable[[Item, Reply], Finding]
 
 
@@ -146,7 +147,9 @@ def _switch_between(client: Client, item: Item) -> Iterator[Finding]:
 
 def _think_beside(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
     asks = [(item, {"thinking": thinks, "stream": thinks}) for item in items for thinks in (True, False)]
-    for (item, options), reply in zip(asks, client.together(asks), strict=True):
+    # In this order: a thought is at work while the request without one comes.
+    replies = client.together(asks, spread_s=NEAR_S)
+    for (item, options), reply in zip(asks, replies, strict=True):
         yield thinking.check_answer(item, reply) if options["thinking"] else thinking.check_switched_off(item, reply)
 
 
