@@ -16,8 +16,8 @@ name) and "nodeid" (pytest's, one per parameter set):
 | launch      | outcome (ok, HostError, EngineExited, EngineNotReady, ...), launch_s, phases_s, message,       |
 |             | versions (as the engine itself reports), log, command (redacted), stub (bool), attached (bool), |
 |             | data (after a crash: number of the launch, after, cause)                                       |
-| stop        | outcome (clean, trouble, hang, crash), exit_code, seconds, message: how the engine of a plan     |
-|             | ended once it was asked to stop                                                                |
+| stop        | outcome (clean, trouble, hang, crash; ended: by itself before), exit_code, seconds, message:   |
+|             | how the engine of a plan ended once it was asked to stop; one for each launch of ours         |
 | finding     | check, ok, sensitive, expected, got, item, detail, note (shown though it is ok), data          |
 | measurement | name, value, unit, conditions                                                                  |
 | proof       | feature, outcome (proven, refuted, unproven), rung, detail, data                               |

@@ -23,6 +23,7 @@ from reports.evidence.not_evidence import withdraw_empty_passes
 from reports.evidence.types import (
     AFTER,
     CRASH,
+    ENDED,
     CellFacts,
     Expected,
     Found,
@@ -52,7 +53,7 @@ SKIPPED = frozenset(
     }
 )
 ALONE, NAMED = 5, 10  # absent tests of a cell: so many have a line each, else so many are named in one
-CLEAN = "clean"  # of a stop
+QUIET_STOPS = frozenset({"clean", ENDED})
 LAUNCHED = frozenset({"before_ready", "first_request", "attach", "relaunch"})  # `at` of a result that tells a launch
 
 
@@ -129,7 +130,7 @@ class CellRow:
     @property
     def bad_stops(self) -> tuple[Stop, ...]:
         """How its engines ended that did not end cleanly when they were stopped."""
-        return tuple(each for each in self.stops if each.outcome != CLEAN)
+        return tuple(each for each in self.stops if each.outcome not in QUIET_STOPS)
 
     @property
     def crashes(self) -> tuple[Launch, ...]:

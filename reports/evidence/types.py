@@ -19,7 +19,9 @@ from reports.evidence.finding import as_json_number
 SURROGATE = re.compile("[\ud800-\udfff]")
 # 1: before runs said it; 3: state of the source, depth; 4: continues; 5: stop. Readers keep what they do not know.
 SCHEMA = 5
+WITH_STOPS = 5  # the first that records how engines end
 ProofOutcome = Literal["proven", "refuted", "unproven"]
+ENDED = "ended"  # the outcome of a stop: the engine had ended by itself
 AFTER, CRASH = "after", "crash"  # in the data of a launch that follows the engine's own end
 Data = Mapping[str, Any]  # JSON values only, see `as_json_data`
 
@@ -126,9 +128,9 @@ class Stop(Record):
     """How an engine ended that was asked to stop (`matrix.judging.engine_end`). Of a plan, and of no cell: the cells of
     one plan share their engine."""
 
-    outcome: str  # clean, trouble, hang, crash
-    exit_code: int
-    seconds: float
+    outcome: str  # clean, trouble, hang, crash; ended: before anybody stopped it
+    exit_code: int | None = None
+    seconds: float = 0.0
     message: str = ""
 
 

@@ -6,7 +6,8 @@ A refuted feature is not among them: no clause excuses what the engine was seen 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final
@@ -14,11 +15,12 @@ from typing import Final
 from matrix.planning.images import find_tag
 from reports.compare.prediction import Prediction
 from reports.evidence.summary import CellRow
+from reports.evidence.types import ENDED, Run
 from reports.expected import ExpectedCell
 from reports.gate.allowances import Softened, find_longest
 from reports.gate.policy import Policy
 
-TOLD_STOPS: Final = frozenset({"clean", "trouble", "hang"})
+TOLD_STOPS: Final = frozenset({"clean", "trouble", "hang", ENDED})
 
 
 def find_softened_launch(policy: Policy, row: CellRow) -> Iterator[Softened]:
@@ -62,6 +64,23 @@ def _tell_unmet(p: Prediction) -> str:
     if p.outcome == "absent" and p.of_effect:
         return f"whether {p.feature} changes {p.what} as predicted cannot be judged: {p.detail}."
     return ""
+
+
+def find_untold_stops(row: CellRow, runs: Mapping[str, Run]) -> Iterator[tuple[str, str]]:
+    """Yield each run of which not every engine's end is recorded: what was taken out may have been a crash.
+
+    `runs` are those that ran to their end and record it.
+    """
+    launches = Counter(
+        (each.run, each.fingerprint)
+        for each in row.launches
+        if each.outcome == "ok" and not (each.attached or each.stub) and each.run in runs
+    )
+    stops = Counter((each.run, each.fingerprint) for each in row.stops)
+    for (run, plan), count in sorted(launches.items()):
+        if (untold := count - stops[run, plan]) > 0:
+            engines = "its engine" if count == 1 else f"{untold} of its {count} engines"
+            yield "shutdown", f"how {engines} ended is not recorded (run {run})."
 
 
 def tell_stops(shown: Sequence[CellRow]) -> Iterator[str]:

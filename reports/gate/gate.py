@@ -24,11 +24,17 @@ from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.defuse import defuse_line
 from reports.evidence.lost import tell_lost
 from reports.evidence.summary import SKIPPED, Board, CellRow, make_board
-from reports.evidence.types import SCHEMA, CellFacts, End, Expected, Record, Result, Run
+from reports.evidence.types import SCHEMA, WITH_STOPS, CellFacts, End, Expected, Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate import speed as gate_speed
 from reports.gate.accepted_identity import doubt_identity, tell_accepted
-from reports.gate.allowed import find_softened_features, find_softened_launch, tell_softened, tell_stops
+from reports.gate.allowed import (
+    find_softened_features,
+    find_softened_launch,
+    find_untold_stops,
+    tell_softened,
+    tell_stops,
+)
 from reports.gate.base import link_runs, tell_uncarried
 from reports.gate.bounds import RULE as BOUNDS
 from reports.gate.bounds import judge_bounds
@@ -155,14 +161,22 @@ def _check_cells(
 ) -> Iterator[Reason]:
     """Yield what is wrong of each cell by itself; a failed start is told there, and not by predictions."""
     by_cell, linked = group_by_cell(records), link_runs(records)
+    stopping = _find_stopping(records)
     predicted_of: dict[str, list[Prediction]] = {}
     for each in predicted:
         predicted_of.setdefault(each.cell, []).append(each)
     for cell in expected:
         own = predicted_of.get(cell.id, [])
         found = _check_cell(policy, cell, rows[cell.id], by_cell.get(cell.id, ()), own=own, now=now)
-        for rule, text in (*found, *tell_uncarried(cell, rows, linked)):
+        untold = find_untold_stops(rows[cell.id], stopping)
+        for rule, text in (*found, *untold, *tell_uncarried(cell, rows, linked)):
             yield Reason(cell=cell.id, rule=rule, text=text)
+
+
+def _find_stopping(records: Sequence[Record]) -> dict[str, Run]:
+    """Find the runs that say how each engine ended: written since then, and not cut short."""
+    ended = {r.run for r in records if isinstance(r, End) and not r.interrupted}
+    return {r.run: r for r in records if isinstance(r, Run) and r.run in ended and r.schema >= WITH_STOPS}
 
 
 def _list_started(rows: Mapping[str, CellRow]) -> set[str]:

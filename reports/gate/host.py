@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from matrix.gpu_model import is_gpu_of
 from matrix.hardware import Rig
 from matrix.judging.status import Status
+from matrix.wording import list_first
 from reports.evidence.summary import CellRow
 from reports.evidence.types import Record, Result, Run
 from reports.expected import ExpectedCell
@@ -21,6 +22,9 @@ from reports.gate.accepted import Deviation
 
 # A host that only says so says nothing of an engine, and need not have the rig.
 NO_ANSWER = frozenset({Status.HOST_ERROR, Status.SKIP_NO_HW, Status.MISSING, Status.NOT_ASKED})
+
+
+SHOWN: Final = 3  # cells of a sentence; the rest is counted
 
 
 class _RecordedGpu(NamedTuple):
@@ -39,6 +43,25 @@ def find_host_deviations(cell: ExpectedCell, row: CellRow, records: Sequence[Rec
         attached = any(launch.attached for launch in row.launches if launch.run == run.run)
         if why := _explain_misfit(cell.rig, run.host, attached=attached):
             yield Deviation(cell=cell.id, what=why[0], of=cell.id, text=f"{why[1]} (run {run.run}).")
+
+
+def tell_hosts(rows: Sequence[CellRow], runs: Sequence[Run]) -> Iterator[str]:
+    """Yield a sentence for the cells whose answers are of several hosts, each of which may fit the rig: another driver
+    or another count of GPUs beside it can give other numbers."""
+    hosts = {run.run: _name_host(run.host) for run in runs}
+    several: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        answered = {r.run for t in row.tests for r in t.answers if r.status not in NO_ANSWER}
+        if len(named := sorted({hosts[run] for run in answered if run in hosts})) > 1:
+            several.setdefault(tuple(named), []).append(row.cell)
+    for named_hosts, cells in several.items():
+        shown = list_first(cells, SHOWN, what="cells")
+        yield f"{shown}: the answers are of {len(named_hosts)} hosts ({'; '.join(named_hosts)})."
+
+
+def _name_host(host: Mapping[str, Any]) -> str:
+    driver = f", driver {host['driver']}" if host.get("driver") else ""
+    return f"{host.get('description') or host.get('machine') or 'not recorded'}{driver}"
 
 
 def _explain_misfit(rig: Rig, host: Mapping[str, Any], *, attached: bool) -> tuple[str, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 
 from reports.evidence.attempts import group_by_cell
@@ -16,7 +17,7 @@ from reports.gate.facts import (
     find_weights_deviations,
 )
 from reports.gate.gate import Verdict
-from reports.gate.host import find_host_deviations
+from reports.gate.host import find_host_deviations, tell_hosts
 from reports.gate.origin import Today, find_origin_deviations
 
 
@@ -24,7 +25,9 @@ def add_provenance(
     verdict: Verdict, expected: Sequence[ExpectedCell], records: Sequence[Record], today: Today, day: date
 ) -> Verdict:
     """Add what the evidence's origin shows to the verdict."""
-    return add_deviations(verdict, _find_deviations(verdict, expected, records, today), day)
+    found = add_deviations(verdict, _find_deviations(verdict, expected, records, today), day)
+    hosts = tell_hosts(verdict.rows, [r for r in records if isinstance(r, Run)])
+    return replace(found, told=(*found.told, *hosts))
 
 
 def _find_deviations(

@@ -142,3 +142,18 @@ def test_reports_show_how_an_engine_ended_without_a_policy_too() -> None:
     board = make_board(world.seal(_stop("crash")))
     text = render_markdown(make_view(board))
     assert "## Ended badly when stopped" in text and "SIGSEGV when it was stopped" in text
+
+
+@pytest.mark.parametrize(
+    ("schema", "launch", "red"),
+    [(5, {}, True), (4, {}, False), (5, {"attached": True}, False), (5, {"stub": True}, False)],
+)
+def test_an_end_that_nobody_recorded_is_red_since_runs_record_it(schema: int, launch: Json, red: bool) -> None:
+    """Else a crash while stopping would be green once its record is taken out and the rest is sealed anew."""
+    more: dict[str, Json] = {"run": {"schema": schema}, "launch": launch}
+    fields = [{**f, **more.get(f["kind"], {})} for f in world.green()]
+    stops = [{"kind": "stop", "fingerprint": plan, "outcome": "ended"} for plan in ("f0", "f1")]
+    text = "how its engine ended is not recorded (run r1)."
+    for own, expected in ((fields, red), (fields + stops[:1], red), (fields + stops, False)):
+        verdict = gate.judge_evidence(POLICY, EXPECTED, world.seal(own), now=NOW)
+        assert (text in {r.text for r in verdict.reasons}) is expected
