@@ -8,8 +8,10 @@ from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
+from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.preflight.snapshot import Snapshot, list_releases, release_id, snapshot_for
+from matrix.yaml.yamltext import read_source
 
 ENGINES: Final = ("sglang", "vllm", "trtllm", "llamacpp", "transformers")
 PACKAGES: Final = {
@@ -44,6 +46,9 @@ TITLES: Final = {
 TAG: Final = re.compile(
     r"v?(?P<version>\d+(?:\.\d+)+(?:\.?(?:post|rc|dev|a|b)\d+)*)(?P<variant>[-_].*)?", re.IGNORECASE
 )
+
+
+DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +120,9 @@ def release_of_image(image: str) -> AskedRelease | None:
     """Return the release that the tag of an image names; a fork where the repository is nobody's official one."""
     from matrix.checking.containers import image_engine
 
-    name, _, _ = image.partition("@")
+    name, _, digest = image.partition("@")
+    if digest and (pinned := _of_digest(digest)) is not None:
+        return pinned
     head, slash, tail = name.rpartition("/")
     repository, _, tag = tail.partition(":")
     full = f"{head}{slash}{repository}".removeprefix("docker.io/").removeprefix("index.docker.io/")
@@ -128,6 +135,22 @@ def release_of_image(image: str) -> AskedRelease | None:
     if found is None or not official:
         return AskedRelease(engine=engine, version="", by=f"image {image}", fork=not official)
     return AskedRelease(engine=engine, version=found["version"], by=f"image {image}")
+
+
+def _of_digest(digest: str) -> AskedRelease | None:
+    """Return the release of the axes whose image has that digest: our own forms name it instead of a tag."""
+    if not DIGEST.fullmatch(digest):
+        return None
+    for path in sorted((CHECKOUT / "matrix" / "axes" / "engines").glob("*/*.yaml")):
+        text = read_source(path)
+        version = re.search(r"^version: *[\"']?([\w.+-]+)", text, re.M)
+        if version is not None and re.search(rf"^image_digest: *{digest}\b", text, re.M):
+            fork = re.search(r"^fork: *true\b", text, re.M) is not None
+            by = f"the digest of the image of {path.stem}"
+            return AskedRelease(
+                engine=path.parent.name, version=version[1], by=by, fork=fork, id=path.stem if fork else ""
+            )
+    return None
 
 
 def release_of_requirement(engine: str, installed: dict[str, str]) -> AskedRelease | None:

@@ -62,11 +62,13 @@ def expand_word(raw: RawWord, variables: Variables) -> tuple[Word, ...]:
     made: list[Word] = []
     text, open_word = "", raw.quoted
     holes: list[str] = []
+    emptied = False  # "${ARRAY[@]}" of an empty array is no word, where "$EMPTY" is an empty one
     for part in raw.parts:
         if part.kind == "text":
             text, open_word = text + part.text, open_word or bool(part.text) or part.quoted
             continue
         pieces = _pieces(part, variables, raw.line)
+        emptied = emptied or (part.quoted and not pieces)
         for index, piece in enumerate(pieces):
             if index:
                 made.append(Word(text, raw.line, tuple(holes)))
@@ -75,7 +77,7 @@ def expand_word(raw: RawWord, variables: Variables) -> tuple[Word, ...]:
             open_word = True
         if len(made) > MAX_WORDS:
             break
-    if open_word:
+    if open_word and not (emptied and not text and not made):
         made.append(Word(text, raw.line, tuple(holes)))
     return tuple(made)
 
