@@ -37,7 +37,8 @@ def find_wrong_numbers(doc: Document, data: Any = None, at: Loc = ()) -> Iterato
 
 def find_ageless(doc: Document, max_age_h: float) -> Iterator[Problem]:
     """Find an age that no run reaches before everything that excuses it has ended."""
-    if max_age_h > (most := LONGEST.total_seconds() / 3600):
+    # What is no number for any clause is told already.
+    if LARGEST >= max_age_h > (most := LONGEST.total_seconds() / 3600):
         yield doc.problem(("max_age_h",), f"{max_age_h:g} h is no age: a run counts for {most:g} h at most")
 
 

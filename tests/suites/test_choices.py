@@ -25,7 +25,7 @@ class Refusing:
         self.refused, self.status = refused, status
         self.asked: list[Mapping[str, Any]] = []
 
-    def room(self, _: object) -> int:
+    def room(self, _: object, *, thinking: bool = False) -> int:
         return 8
 
     def post_document(self, _: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
