@@ -7,27 +7,15 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import is_dataclass
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from ci.reference.markdown import format_block, format_code, format_table
 from ci.runners import Runner
 from matrix import condition, hardware, model, recorded
 from matrix.planning import beside
 from matrix.source import Source
-from reports.gate.allowances import (
-    AcceptedIdentity,
-    AllowedTag,
-    Attached,
-    FailedStop,
-    NotReplayed,
-    NotRun,
-    Unpredicted,
-    Unproven,
-)
-from reports.gate.clauses import Flake, Throughput
-from reports.gate.depth import DepthUnknown
-from reports.gate.policy import Policy, Requirement
-from reports.gate.policy_accepted import Accepted
+from reports.gate.policy import Policy
 
 
 class FileKind(NamedTuple):
@@ -44,6 +32,17 @@ class Field(NamedTuple):
     type: str
     default: str | None
     comment: str
+
+
+def _list_clauses(policy: type[Any]) -> Iterator[FileKind]:
+    """List the clauses of a gate, in the order of its keys."""
+    for name, hint in get_type_hints(policy).items():
+        entry = "entry of " if get_origin(hint) is tuple else ""
+        yield from (
+            FileKind(cls, f"{entry}`{name}:` of a gate")
+            for cls in get_args(hint)
+            if isinstance(cls, type) and is_dataclass(cls)
+        )
 
 
 KINDS = (
@@ -68,19 +67,7 @@ KINDS = (
     FileKind(beside.Base, "entry of `bases:` in `matrix/beside.yaml`"),
     FileKind(beside.Difference, "`every:` and each of `features:` in `matrix/beside.yaml`"),
     FileKind(Policy, "`ci/gates/<name>.yaml`"),
-    FileKind(Requirement, "entry of `require:` of a gate"),
-    FileKind(DepthUnknown, "entry of `depth_unknown:` of a gate"),
-    FileKind(NotRun, "entry of `not_run:` of a gate"),
-    FileKind(NotReplayed, "entry of `not_replayed:` of a gate"),
-    FileKind(Accepted, "entry of `accepted:` of a gate"),
-    FileKind(AcceptedIdentity, "entry of `identity:` of a gate"),
-    FileKind(Unproven, "entry of `unproven:` of a gate"),
-    FileKind(Unpredicted, "entry of `predictions:` of a gate"),
-    FileKind(Attached, "entry of `attached:` of a gate"),
-    FileKind(AllowedTag, "entry of `allow_tags:` of a gate"),
-    FileKind(FailedStop, "entry of `shutdown:` of a gate"),
-    FileKind(Flake, "entry of `flakes:` of a gate"),
-    FileKind(Throughput, "`throughput:` of a gate"),
+    *_list_clauses(Policy),
     FileKind(Runner, "entry of `runners:` in `ci/runners.yaml`, under a rig's id"),
 )
 
@@ -110,7 +97,13 @@ def _format_section(kind: FileKind) -> str:
 
 
 def read_fields(cls: type[Any]) -> Iterator[Field]:
-    """Yield the annotated fields of a class, each with the comment at the end of its line."""
+    """Yield the annotated fields of a class and of those that it extends, each with the comment at the end of its
+    line."""
+    for each in cls.__mro__[:-1]:
+        yield from _read_own_fields(each)
+
+
+def _read_own_fields(cls: type[Any]) -> Iterator[Field]:
     source = textwrap.dedent(inspect.getsource(cls))
     lines = source.splitlines()
     [body] = ast.parse(source).body

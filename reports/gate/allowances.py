@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from matrix.errors import Problem, suggest_nearest
 from matrix.model import Cell
@@ -23,100 +23,86 @@ LINK: Final = re.compile(r"https?://[\w.-]*\w\.\w[\w.-]*(?::\d+)?/\S+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotRun:
+class Allowance:
+    """What a policy allows for a while."""
+
+    owner: str  # who answers for it
+    until: date  # past it, what it allowed is red
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainedAllowance(Allowance):
+    """An allowance that nothing else explains, such as an issue or a known failure."""
+
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotRun(Allowance):
     """Cells without any answer from an engine, as a known failure predicts, which may be missing for a while."""
 
     known_failure: str  # id of an entry about the launch
     cells: str  # glob over cell ids
-    owner: str  # who decided that
-    until: date  # past it, the cells are red
 
 
 @dataclass(frozen=True, kw_only=True)
-class AcceptedIdentity:
+class AcceptedIdentity(ExplainedAllowance):
     """Parts in which an attached server may differ from its cells for a while."""
 
     cells: str  # glob over cell ids
     parts: tuple[Literal["engine", "model", "version", "reply", "tls"], ...]
-    owner: str  # who answers for that
-    why: str
-    until: date  # past it, the cells are red
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotReplayed:
+class NotReplayed(ExplainedAllowance):
     """Cells whose verdicts cannot be judged again from kept replies, and which may stay so for a while."""
 
     cells: str  # glob over cell ids
-    owner: str  # who answers for them
-    why: str
-    until: date  # past it, the cells are red
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unproven:
+class Unproven(ExplainedAllowance):
     """Features that were asked for and that nothing shows to be in effect, which may stay so for a while."""
 
     cells: str  # glob over cell ids
     features: tuple[str, ...]  # each by name; a refuted one is red all the same
-    owner: str  # who answers for them
-    why: str
-    until: date  # past it, the cells are red
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unpredicted:
+class Unpredicted(ExplainedAllowance):
     """Predictions beside the cell without the feature that do not hold, or that cannot be judged, for a while."""
 
     cells: str  # glob over the ids of the cells with the feature
     features: tuple[str, ...]
     signature: str  # pattern over the gate's own sentence about the prediction
-    owner: str  # who answers for them
-    why: str
-    until: date  # past it, the cells are red
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attached:
-    """Cells that may be asked of an engine which somebody else started (--endpoint), for a while."""
+class Attached(ExplainedAllowance):
+    """Cells that may be asked of an engine which somebody else started (--endpoint), for a while. Its owner knows how
+    that engine was started."""
 
     cells: str  # glob over cell ids
-    owner: str  # who knows how that engine was started
-    why: str
-    until: date  # past it, the cells are red
 
 
 @dataclass(frozen=True, kw_only=True)
-class AllowedTag:
-    """Images that may be launched by a tag, which somebody may move, for a while."""
+class AllowedTag(ExplainedAllowance):
+    """Images that may be launched by a tag, which somebody may move, for a while. Its owner answers for what the tag
+    names."""
 
     image: str  # glob over image references
-    owner: str  # who answers for what the tag names
-    why: str
-    until: date  # past it, the cells are red
 
 
 @dataclass(frozen=True, kw_only=True)
-class FailedStop:
+class FailedStop(Allowance):
     """Engines that may crash while they are being stopped, for a while."""
 
     cells: str  # glob over cell ids
     signature: str  # pattern over how it ended
     issue: str  # where somebody looks for the cause
-    owner: str  # who answers for it
-    until: date  # past it, the cells are red
 
 
-class Ending(Protocol):
-    """A clause that ends."""
-
-    @property
-    def owner(self) -> str: ...
-    @property
-    def until(self) -> date: ...
-
-
-Clause = TypeVar("Clause", bound=Ending)
+Clause = TypeVar("Clause", bound=Allowance)
 
 
 class Softened(NamedTuple):

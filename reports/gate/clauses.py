@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final, Literal
 
@@ -14,24 +13,22 @@ from matrix.known.reach import read_reach
 from matrix.signature import find_pattern_problem, find_vague_matches
 from matrix.yaml import yamltext
 from matrix.yaml.known_shape import names_nobody
-from reports.gate.allowances import LINK
+from reports.gate.allowances import LINK, Allowance
 
 MOST: Final = 0.5  # of the attempts; what fails more often is broken
 LEAST_ASKED: Final = 2  # of one question, every failure is a rate of a half at least
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flake:
+class Flake(Allowance):
     """Failures of an engine that a retry (`pytest --retry-of RUN`) may answer while they are rare."""
 
     cells: str  # glob over cell ids
     tests: tuple[str, ...]  # function names; the rate is each one's own
     signature: str  # pattern over what was said of each failed attempt
     issue: str  # where somebody looks for the cause
-    owner: str  # who answers for it
     rate: float  # failed attempts, as a share of all: above it, red
     least_asked: int  # questions (a test with its parameters, of one cell) that the rate needs to mean something
-    until: date  # past it, red
 
 
 @dataclass(frozen=True, kw_only=True)

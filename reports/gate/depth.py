@@ -17,18 +17,16 @@ from matrix.planning.owed import DEPTHS, Depth, is_as_deep
 from matrix.wording import list_first
 from matrix.yaml.yamltext import Document
 from reports.evidence.types import Record, Run
+from reports.gate.allowances import ExplainedAllowance
 
 SHOWN: Final = 3  # cells of a run; the rest is counted
 
 
 @dataclass(frozen=True, kw_only=True)
-class DepthUnknown:
+class DepthUnknown(ExplainedAllowance):
     """Cells whose runs did not record a depth, and which may stay so for a while."""
 
     cells: str  # glob over cell ids
-    owner: str  # who answers for them
-    why: str
-    until: date  # past it, the cells are red
 
 
 class GateSentence(NamedTuple):

@@ -119,13 +119,11 @@ def judge_evidence(
     reasons += [Reason(cell=cell, rule=gate_speed.RULE, text=text) for cell, text in speed.reasons]
     bounded = judge_bounds(expected, records, published_is_red=policy.throughput is not None)
     reasons += [Reason(cell=cell, rule=BOUNDS, text=text) for cell, text in bounded.reasons]
-    alike = judge_same_answers(expected, in_order, up)
-    reasons += [Reason(cell=s.cell, rule="same_answers", text=_tell_unlike(s)) for s in alike if s.outcome != "same"]
+    alike, beside = judge_same_answers(expected, in_order, up), judge_across_backends(expected, in_order, up)
+    reasons += _list_other_answers(alike, beside)
     # Each cell alone may be excused; all of them together mean that nobody has asked anything.
     if shown and all(row.not_run for row in shown):
         reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
-    beside = judge_across_backends(expected, in_order, up)
-    reasons += [Reason(cell=b.cell, rule="backends", text=_tell_other(b)) for b in beside if b.outcome == "differs"]
     told = (
         *links.tell(),
         *(text for red, text in depths if not red),
@@ -148,6 +146,16 @@ def judge_evidence(
         told=told,
         board=whole,
     )
+
+
+def _list_other_answers(alike: Sequence[SameAnswers], beside: Sequence[AcrossBackends]) -> Iterator[Reason]:
+    """Yield where a cell answers otherwise than its like: in another layout, then with another backend."""
+    for s in alike:
+        if s.outcome != "same":
+            yield Reason(cell=s.cell, rule="same_answers", text=_tell_unlike(s))
+    for b in beside:
+        if b.outcome == "differs":
+            yield Reason(cell=b.cell, rule="backends", text=_tell_other(b))
 
 
 def _check_cells(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final, Literal, get_args
 
 from matrix.errors import Problem, suggest_nearest
 from matrix.yaml.known_shape import names_nobody, says_nothing
 from matrix.yaml.yamltext import Document
+from reports.gate.allowances import ExplainedAllowance
 
 Acceptable = Literal[
     "another_commit",
@@ -35,7 +35,7 @@ OF_CELLS: Final = frozenset({"unknown_host", "unknown_version", "unknown_weights
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accepted:
+class Accepted(ExplainedAllowance):
     """Evidence that is not of today's source, or does not record its source, and which is accepted for a while.
 
     `of` is a glob over what it is: the commit, the digest of the matrix or of the differences; the run, where it says
@@ -44,9 +44,6 @@ class Accepted:
 
     what: Acceptable
     of: str
-    owner: str  # who answers for it
-    why: str
-    until: date  # past it, it is red
 
 
 def find_accepted_problems(doc: Document, clauses: Sequence[Accepted]) -> Iterator[Problem]:
