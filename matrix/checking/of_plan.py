@@ -75,16 +75,15 @@ def list_client_notes(plan: Plan) -> tuple[CheckFinding, ...]:
 
 def tell_clients(plan: Plan) -> list[str]:
     """Write the notes as comments of a script, compose file or unit."""
-    return [
-        format_comment(f"{'clients' if first else '':11} {line}")
-        for note in list_client_notes(plan)
-        for first, line in _number_lines(f"{note.consequence} {note.remedy}")
-    ]
-
-
-def _number_lines(text: str) -> list[tuple[bool, str]]:
-    lines = textwrap.wrap(text, WIDTH - 14, break_on_hyphens=False, break_long_words=False)
-    return [(n == 0, line) for n, line in enumerate(lines)]
+    wrapped = textwrap.TextWrapper(
+        WIDTH - 2,
+        initial_indent=f"{'clients':11} ",
+        subsequent_indent=" " * 12,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    notes = (f"{note.consequence} {note.remedy}" for note in list_client_notes(plan))
+    return [format_comment(line) for text in notes for line in wrapped.wrap(text)]
 
 
 def _without_host(plan: Plan) -> CheckRequest:

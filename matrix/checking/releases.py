@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.preflight.snapshot import Snapshot, list_releases, release_id, snapshot_for
+from matrix.yaml.patterns import DIGEST
 from matrix.yaml.yamltext import read_source
 
 ENGINES: Final = ("sglang", "vllm", "trtllm", "llamacpp", "transformers")
@@ -46,9 +47,6 @@ TITLES: Final = {
 TAG: Final = re.compile(
     r"v?(?P<version>\d+(?:\.\d+)+(?:\.?(?:post|rc|dev|a|b)\d+)*)(?P<variant>[-_].*)?", re.IGNORECASE
 )
-
-
-DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +137,7 @@ def release_of_image(image: str) -> AskedRelease | None:
 
 def _of_digest(digest: str) -> AskedRelease | None:
     """Return the release of the axes whose image has that digest: our own forms name it instead of a tag."""
-    if not DIGEST.fullmatch(digest):
+    if not DIGEST.fits(digest):
         return None
     for path in sorted((CHECKOUT / "matrix" / "axes" / "engines").glob("*/*.yaml")):
         text = read_source(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
@@ -86,10 +86,11 @@ class ShellReader:
             self.read(found.argv[0].text, inner, found.argv[0].line or line, depth + 1)
         else:
             self.container(found, line, merged, depth)
-        if found.circumstances:
-            self.commands[before:] = [
-                replace(c, circumstances=(*c.circumstances, *found.circumstances)) for c in self.commands[before:]
-            ]
+        self.add_circumstances(before, found.circumstances)
+
+    def add_circumstances(self, before: int, noted: Sequence[Circumstance]) -> None:
+        """Add what was noted around them to the commands that were read since there were `before` of them."""
+        self.commands[before:] = [replace(c, circumstances=(*c.circumstances, *noted)) for c in self.commands[before:]]
 
     def container(self, found: Start, line: int, env: dict[str, Word], depth: int = 0) -> None:
         """Read `docker run` words: what the container starts has only the environment it was given."""
@@ -110,7 +111,7 @@ class ShellReader:
         noted = note_container(made, found.entry, line)
         if noted and self.unread_env == unread and not any(name.text == "--env-host" for name, _ in made.options):
             noted += note_variables(env, inside, line)
-        self.commands[before:] = [replace(c, circumstances=(*c.circumstances, *noted)) for c in self.commands[before:]]
+        self.add_circumstances(before, noted)
         self.unread_env = unread
 
     def environment_of(self, path: str) -> dict[str, Word]:
@@ -191,9 +192,8 @@ class ShellReader:
         self.start(found, words[0].line, env, depth)
         noted = (*note_early(words, leading), *note_sudo(words, env, words[0].line))
         gpus = read_step_gpus(words) or self.job_gpus
-        self.commands[before:] = [
-            replace(c, gpus=c.gpus or gpus, circumstances=(*c.circumstances, *noted)) for c in self.commands[before:]
-        ]
+        self.commands[before:] = [replace(c, gpus=c.gpus or gpus) for c in self.commands[before:]]
+        self.add_circumstances(before, noted)
 
     def _assign(self, raws: list[RawWord], variables: Variables) -> list[RawWord] | None:
         """Take leading assignments off; alone they change the variables, and None is returned."""

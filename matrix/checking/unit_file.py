@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Final
 
 from matrix.checking.containers import note_memory
@@ -44,7 +43,7 @@ def read_unit(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
         for key, value, line in entries:
             if key in ("ExecStart", "command"):
                 _read_start(reader, value.lstrip(PREFIXES), line, env)
-        _add(reader, before, tuple(_note_unit(entries)))
+        reader.add_circumstances(before, tuple(_note_unit(entries)))
     return reader.commands, reader.problems
 
 
@@ -91,11 +90,7 @@ def _read_start(reader: ShellReader, text: str, line: int, env: Variables) -> No
     reader.start(found, line, env.environment(), 0)
     if shell:
         noted = Circumstance(id="unit_without_a_shell", subject=text[:SHOWN], line=line)
-        _add(reader, before, (noted,))
-
-
-def _add(reader: ShellReader, before: int, noted: tuple[Circumstance, ...]) -> None:
-    reader.commands[before:] = [replace(c, circumstances=(*c.circumstances, *noted)) for c in reader.commands[before:]]
+        reader.add_circumstances(before, (noted,))
 
 
 def _note_unit(entries: Iterable[tuple[str, str, int]]) -> Iterator[Circumstance]:

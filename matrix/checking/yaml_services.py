@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import replace
 from typing import Final
 
 import yaml
@@ -105,7 +104,7 @@ def _read_container(container: Node, kind: str, pod: Node, reader: ShellReader) 
     reader.start_in_image(image, words, env, at, gpus=gpus, own=bool(first))
     line = line_of(container)
     noted = tuple(note_service(container, line) if kind == "compose" else note_pod(container, pod, line))
-    reader.commands[before:] = [replace(c, circumstances=(*c.circumstances, *noted)) for c in reader.commands[before:]]
+    reader.add_circumstances(before, noted)
     reader.unread_env = unread
 
 

@@ -10,9 +10,12 @@ import json
 import sys
 from collections.abc import Sequence
 
+from packaging.utils import canonicalize_name
+
 from matrix.errors import ConfigError, MatrixError, Problem, suggest_nearest
 from matrix.facts.evaluate import FactVerdict, evaluate_fact, group_ranges
 from matrix.facts.model import Fact, load_facts
+from matrix.facts.releases import PACKAGES
 from matrix.output.command_line import CommandLine
 from matrix.preflight.snapshot import list_releases, snapshot_for
 
@@ -62,7 +65,7 @@ def _find_release(text: str) -> str:
     """
     known = {s.release: (s.engine, s.version) for r in list_releases() if (s := snapshot_for(r)) is not None}
     name, _, version = text.replace(" ", "").rpartition("==")
-    engine = {"tensorrt-llm": "trtllm", "tensorrt_llm": "trtllm"}.get(name, name)
+    engine = {package: engine for engine, package in PACKAGES.items()}.get(canonicalize_name(name), name)
     found = [r for r, (e, v) in known.items() if r == text or (v == version.removeprefix("v") and engine in ("", e))]
     if len(found) == 1:
         return found[0]
