@@ -208,12 +208,13 @@ def _ask_invalid(client: Client, item: Item) -> Iterator[Finding]:
     yield fields.check_after_hang_up(item, before, client.ask(item), behind="invalid requests")
 
 
-def _write_body(client: Client, item: Item, **more: Any) -> dict[str, Any]:
+def _write_body(client: Client, item: Item, *, max_tokens: int, thinking: bool = False, **more: Any) -> dict[str, Any]:
     return {
         "model": client.model,
         "messages": list(item.messages),
+        "max_tokens": max_tokens,
         "temperature": 0.0,
-        "chat_template_kwargs": {client.switch: False},
+        "chat_template_kwargs": {client.switch: thinking},
         **more,
     }
 
@@ -269,28 +270,26 @@ def _hold_back(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
 
 def _bias(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
     for item in items:
-        reply = client.ask(item, max_tokens=BIASED_TOKENS, extra={"logit_bias": {BIASED_TOKEN: BIAS}})
-        # A model that always thinks spends the biased tokens inside its thought.
-        yield fields.check_bias(item, reply.reasoning or reply.content, BIASED_TOKENS)
+        yield fields.check_bias(item, _ask_biased(client, item), BIASED_TOKENS)
+
+
+def _ask_biased(client: Client, item: Item) -> str:
+    reply = client.ask(item, max_tokens=BIASED_TOKENS, extra={"logit_bias": {BIASED_TOKEN: BIAS}})
+    # A model that always thinks spends the biased tokens inside its thought.
+    return reply.reasoning or reply.content
 
 
 def _name_bias(client: Client, item: Item, token: str) -> Finding:
     try:
-        reply = client.ask(item, max_tokens=BIASED_TOKENS, extra={"logit_bias": {BIASED_TOKEN: BIAS}})
+        text = _ask_biased(client, item)
     except EngineRefused as refused:  # vLLM beside drafts
         return fields.check_refused_field(item, "logit_bias", refused.status, refused.body)
-    return fields.check_biased_token(item, reply.reasoning or reply.content, token, BIASED_TOKENS)
+    return fields.check_biased_token(item, text, token, BIASED_TOKENS)
 
 
 def _ask_for_choices(client: Client, item: Item, *, thinking: bool = False) -> Finding:
-    body = {
-        "model": client.model,
-        "messages": list(item.messages),
-        "max_tokens": client.room(item, thinking=thinking),
-        "temperature": 0.0,
-        "chat_template_kwargs": {client.switch: thinking},
-        "n": CHOICES,
-    }
+    limit = client.room(item, thinking=thinking)
+    body = _write_body(client, item, max_tokens=limit, thinking=thinking, n=CHOICES)
     # In this order: an engine that takes greedy choices is asked what a client would send.
     for extra in ({}, SURELY):  # some refuse several greedy choices, which are the same: then one is drawn of one
         try:

@@ -85,9 +85,7 @@ def test_refuses_a_prompt_over_the_context(
         item, _ask_or_refusal(client, item), tokens=int(context) + 1, context=int(context), exact=rendered is not None
     )
     # Behind the refusal: what refused the prompt must go on serving others.
-    fact = bank.facts(1)[0]
-    after = answer.check_answer(fact, client.ask(fact), check="limits.after")
-    expect_ok(evidence, [over, limits.check_alive(fact, healthy=client.health(), after=after)])
+    expect_ok(evidence, [over, _ask_afterwards(client, bank)])
 
 
 @pytest.mark.from_depth("full")
@@ -110,9 +108,13 @@ def test_fills_the_context_to_its_end(
     prompt = rendered(item) if rendered is not None else client.ask(item, max_tokens=1).prompt_tokens or 0
     told = _ask_or_refusal(client, item, max_tokens=context - prompt, extra={"ignore_eos": True})
     full = limits.check_full(item, told, room=context - prompt, context=context)
+    expect_ok(evidence, [full, _ask_afterwards(client, bank)])
+
+
+def _ask_afterwards(client: Client, bank: Bank) -> Finding:
     fact = bank.facts(1)[0]
     after = answer.check_answer(fact, client.ask(fact), check="limits.after")
-    expect_ok(evidence, [full, limits.check_alive(fact, healthy=client.health(), after=after)])
+    return limits.check_alive(fact, healthy=client.health(), after=after)
 
 
 def _ask_or_refusal(client: Client, item: Item, *, max_tokens: int = 1, **options: Any) -> tuple[int, str] | Reply:

@@ -178,7 +178,6 @@ class StubEngine:
     def _take(self, request: Mapping[str, Json]) -> Asked:
         """Return the request with its circumstances; `leave` ends what this begins."""
         tools, load = request.get("tools") or (), bool(request.get("ignore_eos"))
-        template = request.get("chat_template_kwargs") or {}
         key = _key(request["messages"], tools)
         item = self._book.get(key) or (self._book.get(_turn_key(request["messages"], tools)) if tools else None)
         prompt = _prompt_tokens(item, request)
@@ -190,7 +189,6 @@ class StubEngine:
             self._loads += load
             asked = Asked(
                 item=item,
-                stream=bool(request.get("stream")),
                 prompt_tokens=prompt,
                 index_topk=self.index_topk,
                 number=self._requests,
@@ -203,35 +201,14 @@ class StubEngine:
                 cached=prefix in self._cached and request.get("cache_prompt", True),
                 cached_tokens=found,
                 over=prompt > self.setting.context,
-                choice=request.get("tool_choice", "auto"),
                 offered=tuple(t.get("function", t)["name"] for t in tools),
                 before=self._before,
-                sampled=float(request.get("temperature", 0.0)) > 0,
-                thinking=_thinks(request),
-                effort=str(template.get("reasoning_effort", "")),
-                messages=len(request["messages"]),
-                systems=sum(len(tokens(str(m["content"]))) for m in request["messages"] if m["role"] == "system"),
-                form=form_of(request),
-                surface=str(request.get("surface", "")),
-                stop=(request.get("stop") or [""])[0],
-                stops=tuple(request.get("stop") or ()),
-                hot=_is_hot(request),
-                parted=any(isinstance(m.get("content"), list) for m in request["messages"]),
-                newer_limit="max_completion_tokens" in request,
                 seed=int(request.get("seed", self._requests)),
-                biased=bool(request.get("logit_bias")),
-                n=int(request.get("n", 1)),
-                least=int(request.get("min_tokens", 0)),
-                room=int(request.get("max_tokens", 16)),
-                logprobs=bool(request.get("logprobs")),
-                penalised=float(request.get("frequency_penalty", 0.0)) >= STRONG,
-                greedy=request.get("top_k") == 1,
                 fills=prompt < self.setting.context <= prompt + int(request.get("max_tokens", 16)),
-                uncached=not request.get("cache_prompt", True),
                 told_before=self._thought_before,
                 spoiled=prefix in self._half_read.values(),
                 beside=tuple(self._open.values()),
-                prompt="\n".join(str(_join_parts(m.get("content"))) for m in request["messages"]),
+                **_read_fields(request),
             )
             if prefix not in self._cached:
                 self._half_read[self._requests] = prefix
@@ -348,6 +325,36 @@ def _is_hot(request: Mapping[str, Json]) -> bool:
     """Whether the sampler may take nearly any token."""
     narrow = request.get("top_k") == 1 or float(request.get("top_p", 1.0)) < NARROW_SHARE
     return float(request.get("temperature", 0.0)) >= HOT and not narrow
+
+
+def _read_fields(request: Mapping[str, Json]) -> dict[str, Any]:
+    """Return the circumstances that the request's own fields are, whatever else the stub has seen."""
+    template = request.get("chat_template_kwargs") or {}
+    return {
+        "stream": bool(request.get("stream")),
+        "choice": request.get("tool_choice", "auto"),
+        "sampled": float(request.get("temperature", 0.0)) > 0,
+        "thinking": _thinks(request),
+        "effort": str(template.get("reasoning_effort", "")),
+        "messages": len(request["messages"]),
+        "systems": sum(len(tokens(str(m["content"]))) for m in request["messages"] if m["role"] == "system"),
+        "form": form_of(request),
+        "surface": str(request.get("surface", "")),
+        "stop": (request.get("stop") or [""])[0],
+        "stops": tuple(request.get("stop") or ()),
+        "hot": _is_hot(request),
+        "parted": any(isinstance(m.get("content"), list) for m in request["messages"]),
+        "newer_limit": "max_completion_tokens" in request,
+        "biased": bool(request.get("logit_bias")),
+        "n": int(request.get("n", 1)),
+        "least": int(request.get("min_tokens", 0)),
+        "room": int(request.get("max_tokens", 16)),
+        "logprobs": bool(request.get("logprobs")),
+        "penalised": float(request.get("frequency_penalty", 0.0)) >= STRONG,
+        "greedy": request.get("top_k") == 1,
+        "uncached": not request.get("cache_prompt", True),
+        "prompt": "\n".join(str(_join_parts(m.get("content"))) for m in request["messages"]),
+    }
 
 
 def _thinks(request: Mapping[str, Json]) -> bool:
