@@ -51,7 +51,9 @@ def main(argv: list[str] | None = None) -> int:
 def _told(made: Report, out: Path | None, *, adds: bool) -> bool:
     """Print and write one report; True when it holds a survivor or a false alarm."""
     runs = sum(h.runs for h in made.healthy)
-    print(f"{made.target}: {counts(made.rows) if made.rows else f'{made.alarms} false alarms, {runs} healthy runs'}")
+    known = f", {made.as_known} tests failed as known" if made.as_known else ""
+    told = counts(made.rows) if made.rows else f"{made.alarms} false alarms, {runs} healthy runs"
+    print(f"{made.target}: {told}{known}")
     for row in made.survivors:
         print(f"  SURVIVED {row.fault}: not noticed by {', '.join(row.missed_by) or 'anybody'}")
     if out is not None:

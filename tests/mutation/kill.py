@@ -31,7 +31,7 @@ from tests.faults.suite_tests import (
     SINGLE,
     SWEEP,
 )
-from tests.mutation.row import Alarm, Healthy, Row
+from tests.mutation.row import Alarm, AsKnown, Healthy, Row
 from tests.mutation.seeds import SeededBank
 from tests.mutation.target import COSTLY, HASTY_S, PATIENT_S, Real
 from tests.suites.world import Outcome, run, suite_tests
@@ -87,10 +87,12 @@ def proxy_row(name: str, proxy: FaultProxy, real: Real, *, every: bool = True) -
     elif RELEASE in asked:
         proxy.use(None)
         real.baseline = [real.measure()]
-    red, real.patience_s = [], HASTY_S if fault.slow else PATIENT_S
+    red, known, real.patience_s = [], list[AsKnown](), HASTY_S if fault.slow else PATIENT_S
     for test in asked:
         proxy.use(name)
-        if _is_noticed(real.run(test)) and test not in real.blind:
+        outcome = real.run(test)
+        known += [AsKnown(test=test, entry=outcome.known)] if outcome.known else []
+        if _is_noticed(outcome) and test not in real.blind:
             red.append(test)
     proxy.use(None)
     real.patience_s = PATIENT_S
@@ -104,6 +106,7 @@ def proxy_row(name: str, proxy: FaultProxy, real: Real, *, every: bool = True) -
         killed_by=tuple(red),
         wall_s=time.monotonic() - began,
         invisible=fault.invisible,
+        as_known=tuple(known),
     )
 
 
@@ -154,6 +157,8 @@ def healthy_real(on: str, real: Real, seed: int, say: Say = to_stderr) -> Health
 
 
 def _said(outcome: Outcome) -> str:
+    if outcome.contradicts:
+        return f"it passed, and {outcome.contradicts} expects it to fail always"
     return str(outcome.error) if outcome.red else "what was kept does not lead to the same again"
 
 
@@ -162,7 +167,16 @@ def _healthy(on: str, seed: int, asked: Iterable[tuple[str, Outcome]], say: Say)
     red = tuple(Alarm(seed=seed, test=t, said=_said(o)[:SHOWN_CHARS]) for t, o in outcomes if o.red or not o.replays)
     for alarm in red:
         say(f"  FALSE ALARM on {on}, seed {seed}, {alarm.test}: {alarm.said}")
+    known = tuple(AsKnown(seed=seed, test=t, entry=o.known) for t, o in outcomes if o.known)
+    for one in known:
+        say(f"  as known on {on}, seed {seed}, {one.test}: {one.entry}")
     skipped = sum(isinstance(o.error, pytest.skip.Exception) for _, o in outcomes)
     return Healthy(
-        on=on, seeds=(seed,), tests=len(outcomes), skipped=skipped, alarms=red, wall_s=time.monotonic() - began
+        on=on,
+        seeds=(seed,),
+        tests=len(outcomes),
+        skipped=skipped,
+        alarms=red,
+        as_known=known,
+        wall_s=time.monotonic() - began,
     )

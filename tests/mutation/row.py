@@ -10,8 +10,18 @@ Verdict = Literal["killed", "SURVIVED", "invisible"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AsKnown:
+    """A test that failed as a known failure describes: nobody's kill, and no false alarm."""
+
+    test: str
+    entry: str
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the kill table. `asked` are the tests that ran; `killed_by` those that turned red."""
+    """One line of the kill table. `asked` are the tests that ran; `killed_by` those that turned red, without those
+    that failed `as_known`."""
 
     on: str  # stub, or the cell behind the proxy
     fault: str
@@ -22,6 +32,7 @@ class Row:
     killed_by: tuple[str, ...]
     wall_s: float
     invisible: str = ""
+    as_known: tuple[AsKnown, ...] = ()
     commit: str = ""  # of the run that made it
     date: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
@@ -57,6 +68,7 @@ class Healthy:
     alarms: tuple[Alarm, ...]
     wall_s: float
     commits: tuple[str, ...] = ()  # of the runs, each once
+    as_known: tuple[AsKnown, ...] = ()
 
     @property
     def runs(self) -> int:
@@ -76,6 +88,7 @@ class Healthy:
             tests=earlier.tests + self.tests,
             skipped=earlier.skipped + self.skipped,
             alarms=(*earlier.alarms, *self.alarms),
+            as_known=(*earlier.as_known, *self.as_known),
             wall_s=earlier.wall_s + self.wall_s,
             commits=tuple(dict.fromkeys((*earlier.commits, *self.commits))),
         )

@@ -16,11 +16,11 @@ from matrix.checkout import CHECKOUT
 from matrix.output.markdown import escape_cell, format_markdown_table
 from tests.faults.catalogue.table import FAULTS
 from tests.faults.stub.table import DEFECTS
-from tests.mutation.row import Alarm, Healthy, Row
+from tests.mutation.row import Alarm, AsKnown, Healthy, Row
 
 VERSIONS = ("pytest", "requests", "httptools", "xllamacpp", "gguf")
 
-HEALTHY_HEAD = ("healthy engine", "runs", "tests", "of them skipped", "false alarms", "s")
+HEALTHY_HEAD = ("healthy engine", "runs", "tests", "of them skipped", "as known", "false alarms", "s")
 FAULT_HEAD = ("fault", "family", "does", "verdict", "killed by", "tests asked", "s")
 LEGEND = "A named killer is **bold** when it turned red, ~~struck~~ when it stayed green. The others turned red, too."
 
@@ -46,6 +46,10 @@ class Report:
     @property
     def alarms(self) -> int:
         return sum(len(h.alarms) for h in self.healthy)
+
+    @property
+    def as_known(self) -> int:
+        return sum(len(r.as_known) for r in self.rows) + sum(len(h.as_known) for h in self.healthy)
 
 
 def report(
@@ -93,14 +97,24 @@ def read(text: str) -> Report:
     """Read a report from its JSON; what was derived is derived again."""
     fields = json.loads(text)
     told = [{"commit": fields["commit"], **row} for row in fields.pop("rows")]
-    rows = tuple(Row(**{k: _tuple(r[k]) for k in Row.__slots__ if k in r}) for r in told)
+    rows = tuple(_row(r) for r in told)
     healthy = tuple(_healthy({"commits": [fields["commit"]], **h}) for h in fields.pop("healthy"))
     return Report(**fields, rows=rows, healthy=healthy)
 
 
+def _row(fields: dict[str, Any]) -> Row:
+    kept = {k: _tuple(fields[k]) for k in Row.__slots__ if k in fields}
+    return Row(**{**kept, "as_known": _as_known(fields)})
+
+
 def _healthy(fields: dict[str, Any]) -> Healthy:
     listed = {name: tuple(fields[name]) for name in ("seeds", "commits")}
-    return Healthy(**{**fields, **listed, "alarms": tuple(Alarm(**a) for a in fields["alarms"])})
+    alarms = tuple(Alarm(**a) for a in fields["alarms"])
+    return Healthy(**{**fields, **listed, "alarms": alarms, "as_known": _as_known(fields)})
+
+
+def _as_known(fields: dict[str, Any]) -> tuple[AsKnown, ...]:
+    return tuple(AsKnown(**one) for one in fields.get("as_known", ()))
 
 
 def with_earlier(made: Report, earlier: Report) -> Report:
@@ -128,7 +142,9 @@ def page(reports: Iterable[Report]) -> str:
         if runs
         else "No healthy runs are recorded here"
     )
-    head = f"**{counts(rows)}. {alarms}.**"
+    known = sum(r.as_known for r in made)
+    aside = f" {known} tests failed as a known failure describes: they are neither kills nor alarms." if known else ""
+    head = f"**{counts(rows)}. {alarms}.**{aside}"
     return "\n".join(["# Kill table", "", head, "", LEGEND, "", *(as_markdown(r) for r in made)]).rstrip() + "\n"
 
 
@@ -155,7 +171,9 @@ def as_markdown(made: Report) -> str:
     if len(runs := dict.fromkeys(commit for each in made.healthy for commit in each.commits)) > 1:
         lines += ["Runs of the commits " + ", ".join(f"`{commit}`" for commit in runs) + ".", ""]
     if made.healthy:
-        told = ((h.on, h.runs, h.tests, h.skipped, len(h.alarms), f"{h.wall_s:.0f}") for h in made.healthy)
+        told = (
+            (h.on, h.runs, h.tests, h.skipped, len(h.as_known), len(h.alarms), f"{h.wall_s:.0f}") for h in made.healthy
+        )
         lines += [format_markdown_table(HEALTHY_HEAD, told).rstrip()]
     if made.rows:
         left = sorted({"proxy": FAULTS, "stub": DEFECTS}[made.target].keys() - {row.fault for row in made.rows})
@@ -163,13 +181,18 @@ def as_markdown(made: Report) -> str:
         lines += [f"{counts(made.rows)}.{skipped}", ""]
         lines += [format_markdown_table(FAULT_HEAD, map(_columns, made.rows)).rstrip()]
     alarms = [f"- {h.on}, seed {a.seed}, `{a.test}`: {_flat(a.said)}" for h in made.healthy for a in h.alarms]
-    return "\n".join([*lines, *(["", "False alarms:", "", *alarms] if alarms else [])]) + "\n"
+    lines += ["", "False alarms:", "", *alarms] if alarms else []
+    known = [f"- {h.on}, seed {k.seed}, `{k.test}`: {k.entry}" for h in made.healthy for k in h.as_known]
+    lines += ["", "Failed as known:", "", *known] if known else []
+    return "\n".join(lines) + "\n"
 
 
 def _columns(row: Row) -> tuple[object, ...]:
     named = [f"**{t}**" if t in row.killed_by else f"~~{t}~~" for t in row.named]
     others = [t for t in row.killed_by if t not in row.named]
+    known = [f"{k.test} as {k.entry}" for k in row.as_known]
     killers = ", ".join([*named, *others]) or row.invisible or "nobody"
+    killers += f"; failed as known: {', '.join(known)}" if known else ""
     return row.fault, row.family, _flat(row.does), row.verdict, killers, len(row.asked), f"{row.wall_s:.1f}"
 
 

@@ -55,6 +55,7 @@ from tests.faults.suite_tests import (
     SWEEP,
     TALK,
 )
+from tests.mutation.known import apply_known, gather_known
 from tests.mutation.seeds import SeededBank
 from tests.suites.world import Outcome, Recorder, replay_kept, suite_tests, unwatched
 
@@ -151,7 +152,8 @@ class Real:
             case "throughput.not_slower_than_release":
                 return _outcome(self._not_slower_than_release)
             case _:
-                return self._taped(name, self.bank(0 if name in FROZEN else seed))
+                found = self._taped(name, self.bank(0 if name in FROZEN else seed))
+                return apply_known(found, name, _suite_of(name), gather_known(self.plan, self.depth.name))
 
     def _taped(self, name: str, bank: Bank) -> Outcome:
         """Run a suite's test so that it can be judged again from what was said."""
@@ -247,6 +249,10 @@ class Real:
         for name in TIMES:
             before = [m[name] for m in self.baseline]
             yield not_slower(name, [now[name]], before, more_is_better=False)
+
+
+def _suite_of(name: str) -> str:
+    return real_tests()[name].__module__.rpartition(".test_")[2]
 
 
 def _outcome(ask: Callable[[Recorder], None]) -> Outcome:

@@ -252,20 +252,29 @@ class _Reboot:
 
 @dataclass
 class Outcome:
-    """What became of one suite test: `error` is None when it passed. `again` judges what was kept, without the stub."""
+    """What became of one suite test: `error` is None when it passed. `again` judges what was kept, without the stub.
+
+    `known` is the id of the known failure that describes the error, `contradicts` of one that expected an error.
+    """
 
     error: BaseException | None
     evidence: Recorder
     again: Callable[[], Outcome] | None = None
+    known: str = ""
+    contradicts: str = ""
 
     @property
     def red(self) -> bool:
-        return self.error is not None and not isinstance(self.error, pytest.skip.Exception)
+        return bool(self.contradicts) or self._failed
 
     @property
     def noticed(self) -> bool:
         """Red in the engine's name: a FAIL, CRASH or HANG, and no bug of ours or trouble of the host."""
-        return self.red and classify_fault(self.error, call=True) not in OURS
+        return self._failed and classify_fault(self.error, call=True) not in OURS
+
+    @property
+    def _failed(self) -> bool:
+        return self.error is not None and not self.known and not isinstance(self.error, pytest.skip.Exception)
 
     @property
     def replays(self) -> bool:
