@@ -8,6 +8,7 @@ from pathlib import Path
 
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.yaml import yamltext
+from matrix.yaml.document import Document
 from matrix.yaml.structure import structure_data
 
 FILE = Path(__file__).parent / "runners.yaml"
@@ -54,7 +55,7 @@ def load_runners(rigs: Iterable[str], path: Path = FILE) -> Mapping[str, Runner]
     return found.runners
 
 
-def _check_names(doc: yamltext.Document, rigs: tuple[str, ...]) -> Iterator[Problem]:
+def _check_names(doc: Document, rigs: tuple[str, ...]) -> Iterator[Problem]:
     entries = doc.data.get("runners")
     named = list(entries) if isinstance(entries, dict) else []
     for rig in named:
@@ -65,7 +66,7 @@ def _check_names(doc: yamltext.Document, rigs: tuple[str, ...]) -> Iterator[Prob
             yield doc.problem(("runners",), f"no entry for rig {rig!r}: name its runner, or say `none: why`")
 
 
-def _check_runner(doc: yamltext.Document, rig: str, runner: Runner) -> Iterator[Problem]:
+def _check_runner(doc: Document, rig: str, runner: Runner) -> Iterator[Problem]:
     """Require every key of a runner, and no other key next to `none`."""
     for key in NEEDED:
         given = bool(getattr(runner, key))

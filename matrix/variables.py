@@ -41,6 +41,12 @@ CACHE: Final = Variable(
     does="where weights that this project derives and converts are kept",
     default="`.cache` of the checkout; $XDG_CACHE_HOME/glm-matrix where the checkout cannot be written",
 )
+NO_YAML_CACHE: Final = Variable(
+    name="GLM_MATRIX_NO_YAML_CACHE",
+    whose="ours",
+    does="set to anything: each start parses all YAML files, and keeps nothing of them",
+    default="what a file became is kept by its digest in $XDG_CACHE_HOME/glm-matrix/yaml",
+)
 WHEELS: Final = Variable(
     name="GLM_MATRIX_WHEELS",
     whose="ours",
@@ -168,6 +174,7 @@ VARIABLES: Final[Mapping[str, Variable]] = {
         MODELS,
         VENVS,
         CACHE,
+        NO_YAML_CACHE,
         WHEELS,
         LOCKS,
         RECORDS,

@@ -8,7 +8,7 @@ from typing import Final
 import yaml
 
 from matrix.errors import Problem
-from matrix.yaml.yamltext import Loader
+from matrix.yaml.compose import Loader
 
 MAX_CHARACTERS: Final = 1_000_000
 MAX_DEPTH: Final = 60

@@ -12,6 +12,7 @@ from typing import Any, Final
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.yaml import yamltext
+from matrix.yaml.document import Document
 from matrix.yaml.structure import structure_list
 
 FACTS: Final = CHECKOUT / "matrix" / "facts.yaml"
@@ -120,7 +121,7 @@ def _bad_pattern(text: object) -> Iterator[str]:
         yield f"matches: {text!r} is no regular expression: {error}"
 
 
-def _circles(doc: yamltext.Document, found: Mapping[str, Fact]) -> Iterator[Problem]:
+def _circles(doc: Document, found: Mapping[str, Fact]) -> Iterator[Problem]:
     """Facts that come back to themselves by the facts they name."""
     named = {
         fact.id: [keys["id"] for kind, keys, _ in map(split_predicate, fact.predicates) if kind == "fact"]
@@ -137,7 +138,7 @@ def _circles(doc: yamltext.Document, found: Mapping[str, Fact]) -> Iterator[Prob
             yield doc.problem((), f"{name}: it names itself, through {', '.join(sorted(reached - {name})) or name}")
 
 
-def _unknown_facts(doc: yamltext.Document, found: Mapping[str, Fact]) -> Iterator[Problem]:
+def _unknown_facts(doc: Document, found: Mapping[str, Fact]) -> Iterator[Problem]:
     for fact in found.values():
         named = [
             keys["id"] for kind, keys, _ in map(split_predicate, fact.predicates) if kind == "fact" and "id" in keys

@@ -22,8 +22,9 @@ from matrix.errors import Problem
 from matrix.model import Release
 from matrix.pins import Pinned, parse_pins, with_prereleases
 from matrix.preflight.snapshot import Snapshot, release_id, snapshot_for
+from matrix.yaml.document import Document
 from matrix.yaml.loaded import Matrix
-from matrix.yaml.yamltext import Document, read_document
+from matrix.yaml.yamltext import read_document
 
 LOCKS: Final = CHECKOUT / "requirements" / "engines"
 PACKAGES: Final = {  # engine -> what installs it

@@ -13,7 +13,7 @@ tried. A place that is writable and full stays the place, and whoever writes the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -21,12 +21,12 @@ from typing import Final
 from matrix import variables
 from matrix.checkout import CHECKOUT
 from matrix.errors import HostError
+from matrix.homes import list_homes
 from matrix.output.user_directory import locate_user_directory, make_user_directory
 
 OUT: Final = Path("reports/out")
 EVIDENCE: Final = "evidence.jsonl"
 LOGS: Final = "logs"
-OWN: Final = "glm-matrix"  # our folder below the user's
 
 
 def locate_out(base: Path = Path()) -> Path:
@@ -68,18 +68,6 @@ def locate_user_cache(environment: Mapping[str, str] = os.environ) -> Path:
     return _choose_folder(environment, variables.XDG_CACHE_HOME.name, ".cache", "cache")
 
 
-def list_user_caches(environment: Mapping[str, str] = os.environ) -> list[Path]:
-    """List the user's folders for what can be made again, whether or not they can be written."""
-    return list(_list_homes(environment.get(variables.XDG_CACHE_HOME.name, ""), ".cache"))
-
-
-def find_home() -> Path | None:
-    """Return the user's home; None where neither HOME nor the host's list of users names one."""
-    with suppress(RuntimeError):
-        return Path.home()
-    return None
-
-
 def expand_home(path: str) -> Path:
     """Return a path that somebody wrote, its `~` expanded.
 
@@ -100,17 +88,9 @@ def is_writable(path: Path) -> bool:
 
 
 def _choose_folder(environment: Mapping[str, str], variable: str, below_home: str, kind: str) -> Path:
-    for place in _list_homes(environment.get(variable, ""), below_home):
+    for place in list_homes(environment.get(variable, ""), below_home):
         if is_writable(place):
             return place
     with suppress(HostError):  # whoever writes there says what is wrong with it
         make_user_directory()
     return locate_user_directory() / kind
-
-
-def _list_homes(named: str, below_home: str) -> Iterator[Path]:
-    """Yield the places in their order. The XDG specification has relative paths ignored."""
-    if Path(named).is_absolute():
-        yield Path(named) / OWN
-    if home := find_home():
-        yield home / below_home / OWN

@@ -17,8 +17,9 @@ from matrix.condition import compile_condition
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.model import Cell
 from matrix.planning.owed import FIRST, Depth, Owed, OwedItem, read_owed
+from matrix.yaml.document import Loc
 from matrix.yaml.structure import require_record
-from matrix.yaml.yamltext import Loc, require_document
+from matrix.yaml.yamltext import require_document
 
 FILE: Final = CHECKOUT / "matrix" / "beside.yaml"
 

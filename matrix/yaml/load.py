@@ -21,6 +21,7 @@ from matrix.pins import Pins
 from matrix.recorded import Claim, KnownFailure, Published
 from matrix.yaml import crossref, yamltext
 from matrix.yaml.claim_words import find_claim_problems
+from matrix.yaml.document import Document, Loc
 from matrix.yaml.known_shape import find_shape_problems
 from matrix.yaml.loaded import Loaded, Matrix
 from matrix.yaml.patterns import find_wrong_texts
@@ -30,7 +31,7 @@ from matrix.yaml.variants import find_wrong_drafts, find_wrong_variants
 
 T = TypeVar("T")
 Named = TypeVar("Named", Gpu, Release, Family, Checkpoint, Feature)
-Prepare = Callable[[yamltext.Document, list[Problem]], Any]
+Prepare = Callable[[Document, list[Problem]], Any]
 HERE = CHECKOUT / "matrix"
 PLACED = ("gpus", "engine", "release", "family", "checkpoint", "feature")
 
@@ -188,7 +189,7 @@ class _Inherit:
         self.families = {f.value.id: f.value for f in families}
         self.told = {name for entry in lost for name in entry.names.get("family", ())}  # by their own files
 
-    def __call__(self, doc: yamltext.Document, problems: list[Problem]) -> Any:
+    def __call__(self, doc: Document, problems: list[Problem]) -> Any:
         name = doc.data.get("family") if isinstance(doc.data, dict) else None
         if not isinstance(name, str):
             return doc.data  # structuring says what is missing
@@ -262,10 +263,10 @@ class Reader:
                     found.append(Loaded(value=value, file=doc.name, line=own[()], lines=own, condition=NEVER))
         return found
 
-    def _read(self, path: Path) -> yamltext.Document:
+    def _read(self, path: Path) -> Document:
         doc = yamltext.read_document(path, path.relative_to(self.root).as_posix())
         self.problems += doc.problems
         return doc
 
-    def _parse(self, kind: type[T], doc: yamltext.Document, data: Any, at: yamltext.Loc) -> T | None:
+    def _parse(self, kind: type[T], doc: Document, data: Any, at: Loc) -> T | None:
         return None if doc.problems else structure_data(kind, doc, data, at, self.problems)

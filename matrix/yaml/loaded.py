@@ -12,7 +12,7 @@ from matrix.hardware import Gpu, Rig
 from matrix.model import Checkpoint, Engine, Family, Feature, Overlay, Release, Rule
 from matrix.pins import Pins
 from matrix.recorded import Claim, KnownFailure, Published
-from matrix.yaml import yamltext
+from matrix.yaml.document import Loc
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ class Loaded(Generic[T]):
     value: T
     file: str
     line: int
-    lines: Mapping[yamltext.Loc, int]  # of the value's own keys
+    lines: Mapping[Loc, int]  # of the value's own keys
     condition: Condition
 
     def where(self, *loc: str | int) -> str:

@@ -23,7 +23,8 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 from matrix.checkout import name_in_checkout
 from matrix.errors import ConfigError, Problem, find_nearest, suggest_nearest
 from matrix.wording import cut_text
-from matrix.yaml.yamltext import Document, Loc, require_document
+from matrix.yaml.document import Document, Loc
+from matrix.yaml.yamltext import require_document
 
 T = TypeVar("T")
 SCALARS: dict[Any, tuple[tuple[type, ...], str]] = {

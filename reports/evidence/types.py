@@ -11,8 +11,8 @@ from typing import Any, Final, Literal
 from matrix.errors import Problem, suggest_nearest
 from matrix.judging.foreign_json import LARGEST_INTEGER
 from matrix.judging.status import Status
+from matrix.yaml.document import Document
 from matrix.yaml.structure import structure_data
-from matrix.yaml.yamltext import Document
 from reports.evidence.build import build_record
 from reports.evidence.finding import as_json_number
 

@@ -16,8 +16,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 from matrix.errors import Problem, suggest_nearest
 from matrix.model import Cell
 from matrix.signature import find_pattern_problem, find_vague_matches
+from matrix.yaml.document import Document, Loc
 from matrix.yaml.known_shape import names_nobody, says_nothing
-from matrix.yaml.yamltext import Document, Loc
 
 LINK: Final = re.compile(r"https?://[\w.-]*\w\.\w[\w.-]*(?::\d+)?/\S+")
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from matrix.errors import Problem, suggest_nearest
 from matrix.known.reach import read_reach
 from matrix.signature import find_pattern_problem, find_vague_matches
-from matrix.yaml import yamltext
+from matrix.yaml.document import Document, Loc
 from matrix.yaml.known_shape import names_nobody
 from reports.gate.allowances import LINK, Allowance
 
@@ -40,7 +40,7 @@ class Throughput:
     release: str = ""  # hold cells against this earlier release of theirs, and not against their own launches
 
 
-def find_flake_problems(doc: yamltext.Document, flakes: Sequence[Flake]) -> Iterator[Problem]:
+def find_flake_problems(doc: Document, flakes: Sequence[Flake]) -> Iterator[Problem]:
     """Yield each invalid field of a flake allowance, with its line."""
     for i, clause in enumerate(flakes):
         for name, why in _wrong_flake(clause):
@@ -65,7 +65,7 @@ def _wrong_flake(clause: Flake) -> Iterator[tuple[str, str]]:
         yield from (("signature", why) for why in find_vague_matches(clause.signature))
 
 
-def find_unmatched_flakes(flakes: Sequence[Flake], cells: Sequence[str]) -> Iterator[tuple[yamltext.Loc, str]]:
+def find_unmatched_flakes(flakes: Sequence[Flake], cells: Sequence[str]) -> Iterator[tuple[Loc, str]]:
     """Yield each allowance that matches no required cell, or no test."""
     known = {test for tests in read_reach().requests.values() for test in tests}
     for i, clause in enumerate(flakes):

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from matrix.errors import Problem, suggest_nearest
 from matrix.planning.owed import DEPTHS, Depth, is_as_deep
 from matrix.wording import list_first
-from matrix.yaml.yamltext import Document
+from matrix.yaml.document import Document
 from reports.evidence.types import Record, Run
 from reports.gate.allowances import ExplainedAllowance
 

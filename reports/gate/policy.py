@@ -63,6 +63,7 @@ from matrix.planning.named import list_runnable_named
 from matrix.planning.owed import Depth, Owed, read_owed
 from matrix.planning.plan import make_plan
 from matrix.yaml import yamltext
+from matrix.yaml.document import Document, Loc
 from matrix.yaml.loaded import Matrix
 from matrix.yaml.structure import structure_data
 from reports.compare import baselines
@@ -146,7 +147,7 @@ class Policy:
     throughput: Throughput | None = None  # else speed is told and not judged
 
 
-def load_policy(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.Document]:
+def load_policy(path: Path, owed: Owed | None = None) -> tuple[Policy, Document]:
     """Load a policy and its document (for line numbers). `owed`: what the suites ask, by default the generated table.
 
     Raises:
@@ -179,7 +180,7 @@ def _explain_unallowable(status: Status) -> str:
     return ""
 
 
-def _find_unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
+def _find_unallowable(doc: Document, policy: Policy) -> Iterator[Problem]:
     for i, status in enumerate(policy.allow):
         if why := _explain_unallowable(status):
             yield doc.problem(("allow", i), f"{status} {why}")
@@ -190,14 +191,12 @@ def _find_unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Proble
         yield doc.problem(("require",), "a gate that requires nothing is always green")
 
 
-def _iterate_names(policy: Policy) -> Iterator[tuple[yamltext.Loc, Names]]:
+def _iterate_names(policy: Policy) -> Iterator[tuple[Loc, Names]]:
     """Yield every requirement that names suites or tests, with its place; flakes have their own check."""
     yield from ((("require", i), clause.names) for i, clause in enumerate(policy.require))
 
 
-def expect_cells(
-    policy: Policy, doc: yamltext.Document, matrix: Matrix, owed: Owed | None = None
-) -> tuple[ExpectedCell, ...]:
+def expect_cells(policy: Policy, doc: Document, matrix: Matrix, owed: Owed | None = None) -> tuple[ExpectedCell, ...]:
     """List the cells that the policy requires of this matrix, each with everything required of it.
 
     Raises:
@@ -239,7 +238,7 @@ def expect_cells(
     return tuple(replace(one, sibling=name_sibling(cell, release)) for one, cell in zip(made, chosen, strict=True))
 
 
-def _find_release(policy: Policy, doc: yamltext.Document, matrix: Matrix, cells: Sequence[Cell]) -> Release | None:
+def _find_release(policy: Policy, doc: Document, matrix: Matrix, cells: Sequence[Cell]) -> Release | None:
     """Find the earlier release that the clause `throughput` names; None where it names none.
 
     Raises:
@@ -266,7 +265,7 @@ def _add_owed(made: ExpectedCell, table: Owed, depth: Depth, cell: Cell, base: C
     return replace(made, owed=nodeids, base=base.id if base else "", carried=tuple(carried))
 
 
-def read_baseline(policy: Policy, doc: yamltext.Document, folder: Path) -> Baseline | None:
+def read_baseline(policy: Policy, doc: Document, folder: Path) -> Baseline | None:
     """Read the earlier launches that the policy names, relative to its folder; None where it names none.
 
     Raises:
@@ -281,9 +280,7 @@ def read_baseline(policy: Policy, doc: yamltext.Document, folder: Path) -> Basel
     return baselines.read_baseline([path])
 
 
-def _find_wrong_not_run(
-    policy: Policy, matrix: Matrix, cells: Sequence[Cell]
-) -> Iterator[tuple[int, yamltext.Loc, str]]:
+def _find_wrong_not_run(policy: Policy, matrix: Matrix, cells: Sequence[Cell]) -> Iterator[tuple[int, Loc, str]]:
     """Yield each allowance that names no launch which could fail so."""
     known = {k.value.id: k for k in matrix.known_failures if k.value.fails.at in LAUNCH}
     for i, clause in enumerate(policy.not_run):
@@ -295,9 +292,7 @@ def _find_wrong_not_run(
             yield i, ("cells",), f"{clause.cells!r} matches no required cell that {clause.known_failure} speaks about"
 
 
-def _find_wrong_requirement(
-    wanted: Requirement, matrix: Matrix, cells: Sequence[Cell]
-) -> Iterator[tuple[yamltext.Loc, str]]:
+def _find_wrong_requirement(wanted: Requirement, matrix: Matrix, cells: Sequence[Cell]) -> Iterator[tuple[Loc, str]]:
     """Yield each part of a requirement that no runnable cell can match."""
     sound = True
     try:

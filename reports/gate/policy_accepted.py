@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Final, Literal, get_args
 
 from matrix.errors import Problem, suggest_nearest
+from matrix.yaml.document import Document
 from matrix.yaml.known_shape import names_nobody, says_nothing
-from matrix.yaml.yamltext import Document
 from reports.gate.allowances import ExplainedAllowance
 
 Acceptable = Literal[

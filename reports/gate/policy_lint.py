@@ -12,8 +12,8 @@ from matrix.errors import Problem, suggest_nearest
 from matrix.model import Cell
 from matrix.planning.beside import list_owed
 from matrix.planning.owed import DEPTHS, Depth, Owed, OwedItem
+from matrix.yaml.document import Document, Loc
 from matrix.yaml.known_shape import LONGEST
-from matrix.yaml.yamltext import Document, Loc
 
 LARGEST: Final = 1_000_000_000  # of any number in a policy: 114,000 years in hours
 CONDITIONS: Final = frozenset({"when"})  # their numbers are facts of cells: `sm: 0` is a CPU

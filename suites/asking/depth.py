@@ -17,8 +17,9 @@ from typing import Final, Literal
 from fixtures.banks.item import Item
 from matrix.checkout import name_in_checkout
 from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.yaml.document import Document
 from matrix.yaml.structure import structure_data
-from matrix.yaml.yamltext import Document, read_document
+from matrix.yaml.yamltext import read_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

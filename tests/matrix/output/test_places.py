@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from matrix import variables
+from matrix import homes, variables
 from matrix.checkout import CHECKOUT
 from matrix.errors import HostError
 from matrix.output import places, user_directory
@@ -79,7 +79,7 @@ def test_a_user_without_a_home_has_a_place_and_a_tilde_an_error(home: Path, monk
 
     monkeypatch.setattr(Path, "home", fail)
     monkeypatch.setattr(Path, "expanduser", lambda _: fail())
-    assert places.locate_user_cache().is_relative_to(home.parent / "tmp") and places.list_user_caches() == []
+    assert places.locate_user_cache().is_relative_to(home.parent / "tmp") and homes.list_user_caches() == []
     with pytest.raises(HostError, match=r"~/w: .*set HOME"):
         places.expand_home("~/w")
 

@@ -12,7 +12,7 @@ import yaml
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
-from matrix.yaml import yamltext
+from matrix.yaml import compose, yamltext
 from tests.matrix.yaml.hostile_files import HARMLESS, HOSTILE
 
 
@@ -83,7 +83,7 @@ def test_a_file_that_must_be_sound_is_one_error_with_file_and_line(tmp_path: Pat
 
 def test_the_data_of_a_document_is_what_the_library_would_construct() -> None:
     path = CHECKOUT / "matrix" / "checking" / "checks.yaml"
-    held = yaml.load(path.read_text(encoding="utf-8"), Loader=yamltext.Loader)
+    held = yaml.load(path.read_text(encoding="utf-8"), Loader=compose.Loader)
     assert repr(yamltext.read_document(path, "checks.yaml").data) == repr(held)
 
 
@@ -93,8 +93,8 @@ def test_our_largest_files_are_read_once() -> None:
     assert large
     for path in large:
         text = path.read_text(encoding="utf-8")
-        assert not yamltext._MAYBE_ALIAS.search(text) and not yamltext._MAYBE_DEEP.search(text), path.name
-        assert text.count("[") + text.count("{") <= yamltext._MANY, path.name
+        assert not compose._MAYBE_ALIAS.search(text) and not compose._MAYBE_DEEP.search(text), path.name
+        assert text.count("[") + text.count("{") <= compose._MANY, path.name
 
 
 @pytest.mark.parametrize("text", ["a: b && c\n", "a: made of *.py\n", "a: x * y\n"])

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from matrix.yaml.document import Document
 from matrix.yaml.structure import structure_data
-from matrix.yaml.yamltext import Document
 from reports.evidence.build import build_record
 from reports.evidence.types import KINDS, Found, dump_record
 from tests.reports import world
