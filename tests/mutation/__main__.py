@@ -29,6 +29,8 @@ STUB_SEEDS, REAL_SEEDS = 200, 20
 
 def main(argv: list[str] | None = None) -> int:
     options = _options(argv)
+    if options.merge:
+        return _merge(options.merge, options.out)
     _no_seed_twice(options)
     bad: list[bool] = []
     signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs without it
@@ -45,6 +47,22 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         to_stderr("interrupted: the engine was stopped; what was finished is written")
         return 130
+    return int(any(bad))
+
+
+def _merge(folders: Sequence[Path], out: Path | None) -> int:
+    """Add the reports that processes of their own left, each in a folder of its own, to those of `out`."""
+    if out is None:
+        raise SystemExit("--merge writes one report of several: name the folder with --out DIR")
+    bad = []
+    for folder in folders:
+        if not (files := sorted(folder.glob("*-*.json"))):
+            raise SystemExit(f"{folder}: holds no report of this program (stub-faults.json, proxy-healthy.json, ...)")
+        for file in files:
+            try:
+                bad += [_told(read(file.read_text("utf-8")), out, adds=True)]
+            except ValueError as error:
+                raise SystemExit(f"{file}: {error}") from None
     return int(any(bad))
 
 
@@ -87,6 +105,13 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
         "--named", action="store_true", help="ask only the tests that each stub defect names, no others"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write JSON and the page there")
+    parser.add_argument(
+        "--merge",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="run nothing: add the reports of these folders, of runs side by side or elsewhere, to those of --out",
+    )
     return parser.parse_args(argv)
 
 

@@ -196,3 +196,23 @@ def test_seeds_that_were_run_are_refused_before_anything_starts(tmp_path: Path) 
     (tmp_path / "stub-healthy.json").write_text(as_json(report("stub", "healthy", "cmd", healthy=[run], wall_s=2)))
     with pytest.raises(SystemExit, match=r"seeds \[2\] were run before \(stub\)"):
         main(["--on", "stub", "--only", "healthy", "--seeds", "2-3", "--out", str(tmp_path)])
+
+
+def written(folder: Path, *seeds: int) -> Path:
+    folder.mkdir()
+    run = Healthy(on="stub", seeds=seeds, tests=5, skipped=1, alarms=(), wall_s=2)
+    (folder / "stub-healthy.json").write_text(as_json(report("stub", "healthy", "cmd", healthy=[run], wall_s=2)))
+    return folder
+
+
+def test_runs_side_by_side_are_merged(tmp_path: Path) -> None:
+    first, second, out = written(tmp_path / "a", 1, 2), written(tmp_path / "b", 3), tmp_path / "out"
+    assert main(["--merge", str(first), str(second), "--out", str(out)]) == 0
+    assert [h.seeds for h in read((out / "stub-healthy.json").read_text()).healthy] == [(1, 2, 3)]
+    assert "0 false alarms in 3 healthy runs" in (out / "kill-table.md").read_text()
+    with pytest.raises(SystemExit, match=r"b/stub-healthy.json: stub: seeds \[3\] were run before"):
+        main(["--merge", str(second), "--out", str(out)])
+    with pytest.raises(SystemExit, match="holds no report"):
+        main(["--merge", str(tmp_path), "--out", str(out)])
+    with pytest.raises(SystemExit, match="--out DIR"):
+        main(["--merge", str(first)])
