@@ -31,6 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     options = _options(argv)
     if options.merge:
         return _merge(options.merge, options.out)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)  # now, and not after hours
     _no_seed_twice(options)
     bad: list[bool] = []
     signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs without it

@@ -55,7 +55,7 @@ class Report:
 def report(
     target: str, part: str, command: str, *, rows: Sequence[Row] = (), healthy: Sequence[Healthy] = (), wall_s: float
 ) -> Report:
-    commit = _commit()
+    commit = read_commit()
     return Report(
         target=target,
         part=part,
@@ -69,7 +69,7 @@ def report(
     )
 
 
-def _commit() -> str:
+def read_commit() -> str:
     """HEAD, and whether the tree had changes that no commit holds; what is written here are not among them."""
     head = _git("rev-parse", "--short=12", "HEAD")
     return (
