@@ -40,8 +40,14 @@ def _make_checkpoint_finding(remark: Remark) -> CheckFinding:
         level=LEVELS[remark.level],
         subject=(f"checkpoint {remark.subject}",),
         cause=f"{cause}.",
-        consequence=f"{effect[:1].upper()}{effect[1:]}." if effect else "",
-        remedy=f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "",
+        consequence=_make_sentence(effect),
+        remedy=_make_sentence(remedy),
         decided_by=Decision(kind="arithmetic", fact="the checkpoint's files, held against each other", read=""),
         sources=("matrix/preflight/checkpoints",),
     )
+
+
+def _make_sentence(text: str) -> str:
+    """Begin with a capital and end with a stop; a key of a config in front keeps its letters, for it is copied."""
+    first = text.split(" ", 1)[0]
+    return "" if not text else f"{text}." if "_" in first else f"{text[:1].upper()}{text[1:]}."

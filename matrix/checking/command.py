@@ -21,13 +21,14 @@ from typing import Any, Final, Protocol, TypeVar
 
 from matrix.checking.checkpoint_findings import lint_config
 from matrix.checking.finding import CheckReport
-from matrix.checking.judge import CheckRequest, judge_command
+from matrix.checking.judge import CheckRequest, examine_command, judge_examined
 from matrix.checking.launchers import Command
 from matrix.checking.releases import AskedRelease, parse_release, parse_requirement
 from matrix.checking.render import render_json, render_text
 from matrix.checking.rigs import parse_rig
 from matrix.checking.settings import read_settings
 from matrix.checking.sources import read_text, read_words
+from matrix.checking.together import judge_together
 from matrix.checking.variables import Word, words_of
 from matrix.errors import ConfigError, Problem
 from matrix.output.command_line import CommandLine
@@ -152,10 +153,13 @@ def _make_report(
     if release is not None and commands[0].engine != release.engine:
         message = f"the command starts {commands[0].engine} ({commands[0].entry}), and --release names {release.engine}"
         raise ConfigError([Problem("--release", 0, repr(options.release), message)])
-    judged = [
-        judge_command(c, replace(asked, release=release, files=read_config_file(c, release, options.file)))
+    examined = [
+        examine_command(c, replace(asked, release=release, files=read_config_file(c, release, options.file)))
         for c in commands
     ]
+    # of one command nothing is beside it
+    beside = judge_together(examined, asked.host) if len(examined) > 1 else {}
+    judged = [judge_examined(one, beside.get(index, ())) for index, one in enumerate(examined)]
     return CheckReport(name=_name_source(options, given=given), judgements=tuple(judged), problems=tuple(problems))
 
 

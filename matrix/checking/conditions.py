@@ -4,7 +4,7 @@
 
 A scalar or a list means any of its values, against a set of facts any member. Further forms of a value:
 `{min: N, max: N}`, `{not: [...]}`, `{given: true}`, `{all: [...]}`, and against another fact `{above: FACT}`,
-`{at_least: FACT}`, `{no_divisor_of: FACT}`, `{not_fact: FACT}`; `{matches: REGEX}` of a text.
+`{at_least: FACT}`, `{no_divisor_of: FACT}`, `{not_fact: FACT}`, `{same_as: FACT}`; `{matches: REGEX}` of a text.
 `env`, `config`, `option`, `nested` (entries of JSON values: `spec.method`) and `file` (TensorRT-LLM's YAML) take a
 mapping of names to such values;
 `pins` one of packages to specifiers; `guard` words that one of the release's own guards must hold.
@@ -23,7 +23,7 @@ from packaging.version import InvalidVersion, Version
 from matrix.checking.settings import UNKNOWN
 
 FORMS: Final = frozenset(
-    {"min", "max", "not", "given", "all", "above", "at_least", "no_divisor_of", "not_fact", "matches"}
+    {"min", "max", "not", "given", "all", "above", "at_least", "no_divisor_of", "not_fact", "same_as", "matches"}
 )
 GROUPS: Final = ("env", "config", "option", "nested", "file")
 
@@ -99,12 +99,13 @@ def _term(name: str, bound: Any, value: Any, facts: Mapping[str, Any]) -> Answer
             return not _answer_condition(bound, value, facts)
         case "all":
             return isinstance(value, (frozenset, set, tuple)) and all(entry in value for entry in bound)
-    if name in ("above", "at_least", "no_divisor_of", "not_fact"):
+    if name in ("above", "at_least", "no_divisor_of", "not_fact", "same_as"):
         bound = facts.get(bound)
         if bound is UNKNOWN:
             return None
-    if name == "not_fact":
-        return bool(value != bound)
+    if name in ("not_fact", "same_as"):
+        # two settings that nobody gave are no pair
+        return bool(value != bound if name == "not_fact" else value is not None and value == bound)
     if name == "matches":
         return isinstance(value, str) and re.search(bound, value) is not None
     # nothing was given, so no bound of it is broken: not the same as a value that is not known

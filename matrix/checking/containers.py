@@ -174,11 +174,23 @@ def note_container(made: ContainerLine, program: str, line: int) -> tuple[Circum
 def note_network(published: Sequence[str], network: str, subject: str, line: int) -> tuple[Circumstance, ...]:
     """Note the ports of the container that are published; nothing where it shares the host's network."""
     ports = [port for text in published for port in _list_ports(text)]
+    hosts = [found for text in published if (found := _read_host_port(text))]
     if not ports or network == "host" or any("$" in text for text in published):
         return ()
     return (
-        Circumstance(id="container_network", subject=subject, line=line, facts={"ports": ", ".join(map(str, ports))}),
+        Circumstance(
+            id="container_network",
+            subject=subject,
+            line=line,
+            facts={"ports": ", ".join(map(str, ports)), "hosts": ", ".join(hosts)},
+        ),
     )
+
+
+def _read_host_port(text: str) -> str:
+    """`127.0.0.1:8000:8000/tcp` -> the host's side; "" where docker chooses one."""
+    parts = text.partition("/")[0].split(":")
+    return parts[-2] if len(parts) > 1 and parts[-2].isdigit() else ""
 
 
 def _list_ports(text: str) -> list[int]:

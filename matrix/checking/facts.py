@@ -81,6 +81,9 @@ def collect_facts(
     # every option under each of its names, for checks about flags that settings.yaml has no name for
     facts["option"] = settings.options
     env = {name: word.text if word.known else UNKNOWN for name, word in command.env.items()}
+    if command.engine == "sglang":
+        # environ.py gives a variable of the former prefix the name of today, where it has none of its own
+        env |= {f"SGLANG_{name[4:]}": text for name, text in env.items() if name.startswith("SGL_")}
     facts["env"] = PartlyRead(env) if command.unread_env else env
     facts["pins"] = _collect_pins(snapshot, installed)
     facts["installed"] = frozenset(installed)
@@ -304,6 +307,10 @@ def _model(facts: dict[str, Any], model: Model, config: Mapping[str, Any]) -> No
     facts["mtp_layers"] = mtp if isinstance(mtp, int) else UNKNOWN
     facts["indexers_everywhere"] = model.indexers_everywhere or UNKNOWN
     facts["thinks_always"] = model.thinks_always
+    # auto takes the config's own, whose key transformers renamed
+    facts["model_dtype"] = (
+        facts["dtype"] if facts["dtype"] not in (None, "auto") else config.get("torch_dtype", config.get("dtype"))
+    )
     quantization = config.get("quantization_config")
     facts["config_quantization"] = (
         # a config.json without the key is unquantised; without a config.json nobody knows

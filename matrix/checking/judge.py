@@ -10,6 +10,7 @@ from matrix.checking.bounds import judge_bounds
 from matrix.checking.buckets import judge_buckets
 from matrix.checking.checkpoint_findings import tell_remarks
 from matrix.checking.circumstances import judge_circumstances, split_glued
+from matrix.checking.closed_names import judge_names
 from matrix.checking.facts import collect_facts
 from matrix.checking.file_keys import find_overridden, judge_file_keys
 from matrix.checking.finding import CheckFinding, LineJudgement, make_finding, sort_findings
@@ -132,6 +133,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     findings += judge_bounds(facts, settings)
     findings += judge_worded(facts, settings, snapshot)
     findings += judge_buckets(facts, settings)
+    findings += judge_names(facts, settings)
     findings += judge_sharing(facts, model, settings)
     limit = next((int(c.facts["bytes"]) for c in command.circumstances if c.id == "container_memory"), 0)
     findings += judge_memory(facts, model, host, settings, limit=limit)
@@ -154,15 +156,19 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
 
 def judge_command(command: Command, asked: CheckRequest) -> LineJudgement:
     """Judge one command, the worst first."""
-    found = examine_command(command, asked)
-    facts = found.facts
+    return judge_examined(examine_command(command, asked))
+
+
+def judge_examined(found: Examined, more: Sequence[CheckFinding] = ()) -> LineJudgement:
+    """Judge a command whose facts are collected. `more`: what was found about it beside other commands."""
+    facts, command = found.facts, found.command
     waiting = find_undecided(facts, read_checks(command.engine))
     return LineJudgement(
         command=command,
         release=found.release.name,
         rig=str(found.host) if found.host else "",
         model=shown_model(found.model),
-        findings=found.findings,
+        findings=sort_findings((*found.findings, *more)) if more else found.findings,
         derived={
             name: facts[name]
             for name in SHOWN
@@ -237,7 +243,8 @@ def _visible(host: Host | None, command: Command) -> Host | None:
     )
     given = command.gpus.removeprefix("device=").strip("\"'")
     if not count and given.isdigit():
-        count = int(given)
+        # device=3 is one GPU, 3 are three
+        count = 1 if command.gpus.startswith("device=") else int(given)
     elif not count and "," in given:
         count = len(given.split(","))
     # more devices than the host has is a slip of the text, not more GPUs

@@ -101,6 +101,7 @@ MENTIONS: Final = frozenset(
     pip pip3 pkill printf ps read rg rm sed ssh tail tee test touch type unalias unset wget whatis whereis which yum
     """.split()  # noqa: SIM905
 )
+SSH: Final = frozenset({"-p", "-i", "-l", "-o", "-L", "-R", "-J", "-F", "-b", "-c", "-D", "-E", "-m", "-S", "-W", "-w"})
 CONTAINERS: Final = ("docker", "podman", "nerdctl")
 STARTS: Final = re.compile(r"\b(?:(?:vllm|sglang) serve|sglang\.launch_server|trtllm-serve|llama-server)\b")
 ASSIGNMENT: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
@@ -140,6 +141,8 @@ class Command:
     installed: Mapping[str, str] = field(default_factory=dict)  # package -> version, from pip lines of the same text
     files: Mapping[str, Text] = field(default_factory=dict)  # path -> what the same text writes there
     unread_env: str = ""  # a file of environment variables that is not here: what it sets is not known
+    host: str = ""  # where ssh starts it; the text's own host where empty
+    beside: str = ""  # what runs at the same time as it: "shell" (its line ends in &, or detached), "services"
     read_as: str = ""  # of a form that a program of its own completes (a Helm chart): what was read of it
     circumstances: tuple[Circumstance, ...] = ()
 
@@ -157,6 +160,7 @@ class Start:
     entry: str = ""
     argv: tuple[Word, ...] = ()
     env: Mapping[str, Word] = field(default_factory=dict)
+    host: str = ""  # where ssh starts it
     requirements: tuple[str, ...] = ()  # `uv run --with vllm==0.28.0`: what the wrapper installs for it
     circumstances: tuple[Circumstance, ...] = ()
 
@@ -324,19 +328,20 @@ def _apptainer(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
     return Start(kind="container", entry=entry, argv=(*asked, image, *words[1:]), env=env, circumstances=lacking)
 
 
+def split_remote(rest: Sequence[Word]) -> list[Word]:
+    """Return the host of `ssh [options] HOST words`, and the words."""
+    return _skip_options(list(rest[1:]), SSH, "ssh")
+
+
 def _remote(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
     """`ssh [options] HOST words`: the words are a shell's text there."""
-    with_value = frozenset(
-        {"-p", "-i", "-l", "-o", "-L", "-R", "-J", "-F", "-b", "-c", "-D", "-E", "-m", "-S", "-W", "-w"}
-    )
-    words = _skip_options(list(rest[1:]), with_value, "ssh")[1:]
+    host, *words = split_remote(rest) or [Word("")]
     if not words:
         return None
     # ssh joins its words and gives them to a shell: quotes are gone, and its environment is the other host's
     text = " ".join(w.text for w in words)
-    return Start(
-        kind="shell", entry="ssh", argv=(Word(text, words[0].line, tuple(h for w in words for h in w.holes)),), env={}
-    )
+    argv = (Word(text, words[0].line, tuple(h for w in words for h in w.holes)),)
+    return Start(kind="shell", entry="ssh", argv=argv, env={}, host=host.text)
 
 
 def _script(words: Sequence[Word]) -> Word | None:

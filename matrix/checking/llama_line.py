@@ -14,7 +14,7 @@ from typing import Any, Final
 from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.launchers import Command
 from matrix.checking.variables import Word
-from matrix.errors import suggest_nearest
+from matrix.errors import find_nearest, suggest_nearest
 from matrix.yaml.yamltext import read_data
 
 NAMES: Final = Path(__file__).parent / "llamacpp.yaml"
@@ -33,6 +33,7 @@ ALIASES: Final[Mapping[str, str]] = {
     "-m": "--model",
     "-hf": "--hf-repo",
     "-hfr": "--hf-repo",
+    "-sm": "--split-mode",
 }
 CACHE_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 WIDE: Final = frozenset({"f32", "f16", "bf16"})
@@ -53,12 +54,19 @@ CACHES: Final = ("--cache-type-k", "--cache-type-v", "--cache-type-k-draft", "--
 OFF: Final = frozenset({"off", "disabled", "false", "0"})
 REPORTED_MICRO_BATCH: Final = 2048  # larger ones were reported to answer gibberish (ggml-org/llama.cpp#23574)
 BATCH: Final = 2048  # the default
+PART: Final = re.compile(r"-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf$")
+
+
+@cache
+def _read_file() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = read_data(NAMES)
+    return found
 
 
 @cache
 def read_names() -> tuple[str, frozenset[str]]:
     """Return the build, and every option name that it holds."""
-    raw = read_data(NAMES)
+    raw = _read_file()
     return str(raw["build"]), frozenset(raw["long"].split()) | frozenset(raw["short"].split())
 
 
@@ -73,6 +81,8 @@ def judge_llama(command: Command) -> Iterator[CheckFinding]:
             more = {"option": name.text, "hint": hint.strip("; ") or "no name of it is near", "build": build}
             yield make_finding("llama_option_unknown", more, name.text, line=name.line)
     yield from _values(given, command.argv)
+    yield from _named_values(given, build)
+    yield from _parts(given, build)
     yield from _cut_numbers(given)
     yield from _caches(given)
     yield from _slots(given)
@@ -103,6 +113,34 @@ def _values(given: Mapping[str, tuple[Word, Word | None]], argv: tuple[Word, ...
         found = f"{(value or after[0]).text} stands behind it" if after else "nothing stands behind it"
         more = {"option": word.text, "values": takes, "found": found, "example": example}
         yield make_finding("llama_option_without_its_value", more, word.text, line=word.line)
+
+
+def _named_values(given: Mapping[str, tuple[Word, Word | None]], build: str) -> Iterator[CheckFinding]:
+    """Yield values that are none of the few names of their option, and options that the build keeps to refuse them."""
+    for name, (word, value) in given.items():
+        if name in _read_file()["removed"]:
+            more = {"option": word.text, "instead": _read_file()["removed"][name], "build": build}
+            yield make_finding("llama_option_removed", more, word.text, line=word.line)
+        names = _read_file()["values"].get(name)
+        if names is None or value is None or not value.known or set(value.text.split(",")) <= set(names):
+            continue
+        near = find_nearest(value.text, names)
+        more = {"option": word.text, "value": value.text, "values": ", ".join(names), "build": build}
+        more["instead"] = f"Write {near}" if near else "Write one of them"
+        yield make_finding("llama_value_unknown", more, f"{word.text} {value.text}", line=word.line)
+
+
+def _parts(given: Mapping[str, tuple[Word, Word | None]], build: str) -> Iterator[CheckFinding]:
+    """Yield a model of several files that is named by another file than its first."""
+    for name in ("--model", "--model-draft", "--spec-draft-model"):
+        word, value = given.get(name, (None, None))
+        found = PART.search(value.text) if word is not None and value is not None else None
+        if word is None or value is None or found is None or int(found["part"]) == 1:
+            continue
+        first = f"{value.text[: found.start()]}-00001-of-{found['parts']}.gguf"
+        more = {"path": value.text, "part": int(found["part"]), "parts": int(found["parts"]), "first": first}
+        subject = f"{word.text} {value.text}"
+        yield make_finding("llama_part_is_not_the_first", {**more, "build": build}, subject, line=word.line)
 
 
 def _cut_numbers(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFinding]:

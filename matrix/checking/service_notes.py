@@ -10,6 +10,7 @@ from matrix.checking.launchers import Circumstance
 from matrix.checking.yaml_nodes import Node, get_node, iterate_items, line_of, read_scalar, read_sequence, walk_nodes
 
 TEXT: Final = "tag:yaml.org,2002:str"
+GPUS: Final = "nvidia.com/gpu"
 LIMITS: Final = ("resources", "limits", "memory")
 PERIOD_S, FAILURES = 10, 3  # Kubernetes' defaults of a probe
 
@@ -19,6 +20,7 @@ def note_service(service: Node, line: int) -> Iterator[Circumstance]:
     keys = {key for key, _ in iterate_items(service)}
     if keys & {"extends", "<<"}:
         return
+    yield from _note_numbers(service, "compose", "an array of strings", "entrypoint", "command")
     runtime = read_scalar(get_node(service, "runtime")) or ""
     handed = keys & {"gpus", "devices"} or get_node(service, "deploy", "resources", "reservations", "devices")
     if not handed and "nvidia" not in runtime and "$" not in runtime:
@@ -45,6 +47,8 @@ def note_service(service: Node, line: int) -> Iterator[Circumstance]:
 
 def note_pod(container: Node, pod: Node, line: int) -> Iterator[Circumstance]:
     """Note what a container of Kubernetes says; its GPUs and runtime are the cluster's business."""
+    yield from _note_numbers(container, "Kubernetes", "Container.args of type string", "command", "args")
+    yield from _note_unlimited(container)
     targets = [read_scalar(get_node(m, "mountPath")) or "" for m in read_sequence(get_node(container, "volumeMounts"))]
     if SHARED_MEMORY not in targets and read_scalar(get_node(pod, "hostIPC")) != "true":
         yield Circumstance(id="container_with_little_shared_memory", subject="volumeMounts", line=line)
@@ -59,6 +63,26 @@ def note_pod(container: Node, pod: Node, line: int) -> Iterator[Circumstance]:
             facts = {"name": read_scalar(get_node(entry, "name")) or "?", "value": read_scalar(value) or ""}
             yield Circumstance(id="value_is_no_text", subject=facts["name"], line=line_of(value), facts=facts)
     yield from _note_probe(container)
+
+
+def _note_numbers(node: Node, program: str, what: str, *keys: str) -> Iterator[Circumstance]:
+    """Note the words of a list that are no text to YAML: `args: [--tensor-parallel-size, 8]`."""
+    for key in keys:
+        for child in read_sequence(get_node(node, key)):
+            text = read_scalar(child)
+            if text is not None and child.tag != TEXT:
+                facts = {"value": text, "list": key, "program": program, "what": what}
+                yield Circumstance(id="word_is_no_text", subject=text, line=line_of(child), facts=facts)
+                return
+
+
+def _note_unlimited(container: Node) -> Iterator[Circumstance]:
+    """Note GPUs that a container requests and that its limits do not give it, or give another number of."""
+    wanted = get_node(container, "resources", "requests", GPUS)
+    limit = read_scalar(get_node(container, "resources", "limits", GPUS))
+    if wanted is not None and read_scalar(wanted) != limit and "{" not in f"{read_scalar(wanted)}{limit}":
+        facts = {"wanted": read_scalar(wanted) or "", "limit": limit or "none"}
+        yield Circumstance(id="gpus_without_a_limit", subject="resources", line=line_of(wanted), facts=facts)
 
 
 def _note_probe(container: Node) -> Iterator[Circumstance]:

@@ -10,9 +10,9 @@ from typing import Final
 
 from matrix.checking.circumstances import note_early, note_sudo, note_variables
 from matrix.checking.containers import entry_point_of, image_engine, note_container, read_docker_run
-from matrix.checking.environment_file import read_environment_file
+from matrix.checking.environment_file import note_docker_file, read_environment_file
 from matrix.checking.jobs import read_job_gpus, read_step_gpus
-from matrix.checking.launchers import CONTAINERS, Circumstance, Command, Start, Text, find_start
+from matrix.checking.launchers import CONTAINERS, Circumstance, Command, Start, Text, find_start, split_remote
 from matrix.checking.releases import parse_requirement
 from matrix.checking.variables import Variables, Word, array_words, expand_word, split_assignment
 from matrix.checking.words import NAME, RawWord, Redirection, Statement, split_statements
@@ -23,7 +23,12 @@ MAX_DEPTH: Final = 6  # scripts in `bash -c` in containers in scripts
 MAX_COMMANDS: Final = 50
 MOST_SHOWN: Final = 4  # words of a command that is none
 OPTION: Final = re.compile(r"--?[A-Za-z]")
+DETACHED: Final = re.compile(r"--detach|-[itq]*d[itq]*")  # options of docker by which it returns at once
 PIP: Final = ("pip", "pip3", "uv")
+SHELLS: Final = frozenset({"bash", "sh", "zsh", "dash"})
+NO_SHELL: Final = frozenset(
+    {"cat", "tee", "echo", "grep", "sed", "awk", "python", "python3"}
+)  # a name among their words
 
 
 def no_file(path: str) -> str | None:
@@ -41,6 +46,8 @@ class ShellReader:
         self.files: dict[str, Text] = {}
         self.installed: dict[str, str] = {}
         self.unread_env = ""
+        self.ended = 0  # commands for whose end the script has waited
+        self.branches = False  # an if or a case came before: of what follows not everything runs
         self.job_gpus = ""  # what the directives of a batch job ask for on each host
 
     def read(self, text: str, variables: Variables | None = None, first_line: int = 1, depth: int = 0) -> None:
@@ -87,6 +94,8 @@ class ShellReader:
         else:
             self.container(found, line, merged, depth)
         self.add_circumstances(before, found.circumstances)
+        if found.host:
+            self.commands[before:] = [replace(c, host=c.host or found.host) for c in self.commands[before:]]
 
     def add_circumstances(self, before: int, noted: Sequence[Circumstance]) -> None:
         """Add what was noted around them to the commands that were read since there were `before` of them."""
@@ -97,8 +106,11 @@ class ShellReader:
         made = read_docker_run(found.argv, env)
         unread = self.unread_env
         given: dict[str, Word] = {}
+        of_files: list[Circumstance] = []
         for file in made.env_files:
             given |= self.environment_of(file.text)
+            if found.entry in CONTAINERS and (there := self._find_file(file.text)) is not None:
+                of_files += note_docker_file(there.text, file.text, there.line)
         if made.image is None:
             self.problems.append(Problem(self.name, line, "docker run", "no image among its words"))
             return
@@ -108,7 +120,9 @@ class ShellReader:
         # kubectl run and apptainer exec start their words themselves, whatever the image's own entry point is
         own = bool(entry) or found.entry.partition(" ")[0] not in CONTAINERS
         self.start_in_image(made.image, (*entry, *made.command), inside, line, gpus=made.gpus, depth=depth, own=own)
-        noted = note_container(made, found.entry, line)
+        noted = (*of_files, *note_container(made, found.entry, line))
+        if any(DETACHED.fullmatch(name.text) for name, _ in made.options):
+            self.commands[before:] = [replace(c, beside="shell") for c in self.commands[before:]]
         if noted and self.unread_env == unread and not any(name.text == "--env-host" for name, _ in made.options):
             noted += note_variables(env, inside, line)
         self.add_circumstances(before, noted)
@@ -116,12 +130,17 @@ class ShellReader:
 
     def environment_of(self, path: str) -> dict[str, Word]:
         """Return what a file of NAME=value sets: of the same text, or beside it. A missing one is noted."""
-        own = self.files.get(path)
-        text = own.text if own is not None else self.beside(path)
-        if text is None:
+        own = self._find_file(path)
+        if own is None:
             self.unread_env = self.unread_env or path
             return {}
-        return dict(read_environment_file(text, own.line if own is not None else 1))
+        return dict(read_environment_file(own.text, own.line))
+
+    def _find_file(self, path: str) -> Text | None:
+        """Return a file that the text itself writes, else the one that lies beside it."""
+        own = self.files.get(path)
+        text = None if own is not None else self.beside(path)
+        return own if text is None else Text(text=text, file=path, line=1)
 
     def read_environment(self, path: str, line: int, variables: Variables) -> None:
         """Assign and export what a file of NAME=value sets."""
@@ -166,6 +185,10 @@ class ShellReader:
         )
 
     def _statement(self, statement: Statement, variables: Variables, depth: int) -> None:
+        first = statement.words[0].literal if statement.words else ""
+        self.branches = self.branches or first in ("if", "case", "elif", "else")
+        if first == "wait":
+            self.ended = len(self.commands)
         rest = self._assign(statement.words, variables)
         if rest is None:
             return
@@ -192,7 +215,13 @@ class ShellReader:
         self.start(found, words[0].line, env, depth)
         noted = (*note_early(words, leading), *note_sudo(words, env, words[0].line))
         gpus = read_step_gpus(words) or self.job_gpus
-        self.commands[before:] = [replace(c, gpus=c.gpus or gpus) for c in self.commands[before:]]
+        # of two branches one runs, and the steps of a job get GPUs of their own
+        alone = self.branches or PurePosixPath(words[0].text).name == "srun"
+        beside = "shell" if statement.background and not alone else ""
+        self.commands[: self.ended] = [replace(c, beside="") for c in self.commands[: self.ended]]
+        self.commands[before:] = [
+            replace(c, gpus=c.gpus or gpus, beside=c.beside or beside) for c in self.commands[before:]
+        ]
         self.add_circumstances(before, noted)
 
     def _assign(self, raws: list[RawWord], variables: Variables) -> list[RawWord] | None:
@@ -252,7 +281,7 @@ class ShellReader:
         if words and words[0].text == "tee":
             targets += [w.text for w in words[1:] if not w.text.startswith("-")]
         for document in bodies:
-            if words and find_start(words) is None and words[0].text in ("bash", "sh"):
+            if not targets and _reads_script(words):
                 self.read(
                     document.body,
                     Variables(dict(variables.values), set(variables.exported)),
@@ -261,6 +290,18 @@ class ShellReader:
                 )
             for target in targets:
                 self.files[target] = Text(text=document.body, file=self.name, line=document.body_line)
+
+
+def _reads_script(words: Sequence[Word]) -> bool:
+    """Whether the words run what they read: `bash -s`, `ssh HOST`, `sudo bash`, `docker exec -i NAME sh`, `sbatch`."""
+    names = [PurePosixPath(word.text).name for word in words]
+    if not names or "-c" in names or any(name in NO_SHELL for name in names[:1]):
+        return False
+    if names[0] == "ssh":
+        # behind the host either nothing, which is a shell, or a shell by name
+        _, *rest = split_remote(words) or [Word("")]
+        return not rest or any(PurePosixPath(word.text).name in SHELLS for word in rest)
+    return names[0] == "sbatch" or any(name in SHELLS for name in names)
 
 
 def read_script(text: str, name: str, beside: Beside = no_file) -> tuple[list[Command], list[Problem]]:

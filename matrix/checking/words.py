@@ -67,6 +67,7 @@ class Statement:
     redirections: list[Redirection] = field(default_factory=list)
     line: int = 0
     piped: bool = False  # what comes before wrote into it
+    background: bool = False  # `&` ends it: what comes after runs at the same time
 
 
 def split_statements(text: str, name: str, first_line: int = 1) -> tuple[list[Statement], list[Problem]]:
@@ -96,6 +97,7 @@ class _Scanner:
                 break
             if self._ends_statement():
                 operator = self._operator()
+                statement.background = operator == "&"
                 yield statement
                 statement = Statement(line=self.line, piped=operator in ("|", "|&"))
             elif (found := REDIRECTION.match(self.text, self.at)) is not None:

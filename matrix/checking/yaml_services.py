@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from typing import Final
 
 import yaml
@@ -105,6 +106,8 @@ def _read_container(container: Node, kind: str, pod: Node, reader: ShellReader) 
     line = line_of(container)
     noted = tuple(note_service(container, line) if kind == "compose" else note_pod(container, pod, line))
     reader.add_circumstances(before, noted)
+    if kind == "compose" and get_node(container, "profiles") is None:
+        reader.commands[before:] = [replace(c, beside="services") for c in reader.commands[before:]]
     reader.unread_env = unread
 
 
@@ -123,7 +126,7 @@ def _from_files(container: Node, kind: str, reader: ShellReader) -> dict[str, Wo
 
 def _gpus(device: Node) -> str:
     listed = [read_scalar(child) or "" for child in read_sequence(get_node(device, "device_ids"))]
-    return str(len(listed)) if listed else read_scalar(get_node(device, "count")) or ""
+    return f"device={','.join(listed)}" if listed else read_scalar(get_node(device, "count")) or ""
 
 
 def _read_environment(container: Node, kind: str) -> dict[str, Word]:

@@ -70,6 +70,9 @@ def explain_variable(name: str, snapshot: Snapshot) -> VariableReading | None:
         return VariableReading("warning", "env_deprecated", f"{name}: {snapshot.env_deprecated[name]}")
     if name in snapshot.env:
         return None
+    # every wheel that was looked at (0.5.10.post1, 0.5.17, 0.5.23) rewrites the prefix at its import, with a warning
+    if snapshot.engine == "sglang" and name.startswith("SGL_") and (today := f"SGLANG_{name[4:]}") in snapshot.env:
+        return VariableReading("warning", "env_deprecated", f"{name}: read as {today}, the prefix of today")
     if name in MISLEADING:
         return VariableReading("warning", "env_misleading", f"{name}: {MISLEADING[name]}")
     # with no list of variables at all, "nothing reads it" would be said of every one

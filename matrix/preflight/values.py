@@ -14,7 +14,8 @@ Kind = Literal[
 ]
 
 # 25.6k, 8K, 1G: suffixes that vLLM and SGLang take (human_readable_int); -1 and auto for --max-model-len.
-HUMAN_INT = re.compile(r"-?\d+(\.\d+)?[kKmMgGtT]?|auto")
+# Without a suffix the text goes to int(), which takes 131_072.
+HUMAN_INT = re.compile(r"\d+(\.\d+)?[kKmMgGtT]|[+-]?\d+(_\d+)*|auto")
 
 
 class Complaint(NamedTuple):
@@ -96,7 +97,7 @@ def _lower_values(values: tuple[Any, ...]) -> set[str]:
 
 
 def _is_human_int(value: str) -> bool:
-    return HUMAN_INT.fullmatch(value) is not None
+    return HUMAN_INT.fullmatch(value.strip()) is not None
 
 
 def _is_int(value: str) -> bool:

@@ -32,6 +32,7 @@ def judge_layers(survey: Survey) -> Iterator[Remark]:
         )
     yield from _check_stem(survey)
     yield from _check_mtp(survey)
+    yield from _find_counted_drafts(survey, layers)
     yield from _find_uneven(survey)
 
 
@@ -49,6 +50,25 @@ def _check_stem(survey: Survey) -> Iterator[Remark]:
                 effect="it keeps its initial values and every answer is noise, or the loader stops",
                 remedy="the shard that holds it",
             )
+
+
+def _find_counted_drafts(survey: Survey, layers: int) -> Iterator[Remark]:
+    """Find a layer of the trunk that is an MTP layer by its tensors: num_hidden_layers counts it."""
+    counted = [
+        layer
+        for layer in sorted(survey.by_layer)
+        if layer < layers and all(any(rest.endswith(part) for rest in survey.by_layer[layer]) for part in MTP_PARTS)
+    ]
+    if counted:
+        yield make_remark(
+            "error",
+            "mtp_layer",
+            "num_hidden_layers",
+            f"layers {format_ranges(counted)} are MTP layers by their tensors ({', '.join(MTP_PARTS)}), and "
+            f"num_hidden_layers {layers} counts them",
+            effect="the trunk runs a draft's layer as its own, and every answer is noise",
+            remedy=f"num_hidden_layers: {counted[0]} and num_nextn_predict_layers: {len(counted)}",
+        )
 
 
 def _check_mtp(survey: Survey) -> Iterator[Remark]:

@@ -232,3 +232,62 @@ def test_where_a_release_listens_is_what_its_parser_says() -> None:
         found = {o: f.default.strip("'\"") for f in snapshot.flags for o in f.options if o in ("--host", "--port")}
         assert found["--port"] == str(PORTS[snapshot.engine]), release
         assert found["--host"].replace("None", "") == HOSTS[snapshot.engine], release
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ('VLLM_PP_LAYER_PARTITION="38,40"', {"environment_file_keeps_quotes"}),
+        ("NCCL_DEBUG='WARN'", {"environment_file_keeps_quotes"}),
+        ("export NCCL_DEBUG=WARN", {"environment_file_exports"}),
+        ("NCCL_DEBUG=WARN # quiet", {"environment_file_keeps_comments"}),
+        ("# export NCCL_DEBUG='WARN'", set()),
+        ("NCCL_DEBUG=WARN", set()),
+        ("A=b'c", set()),
+    ],
+)
+@pytest.mark.parametrize(
+    "program", ["docker run --gpus all --ipc=host --env-file own.env vllm/vllm-openai:v0.33.0 m", ""]
+)
+def test_docker_reads_a_file_of_variables_literally(program: str, line: str, wanted: set[str]) -> None:
+    """What a shell reads by `source` has quotes, comments and exports; docker takes each line as it is."""
+    text = program or "source own.env\nvllm serve m"
+    (command,) = read_text(text, "run.sh", lambda path: f"{line}\n" if path == "own.env" else None)[0]
+    assert {c.id for c in command.circumstances if c.id.startswith("environment_file")} == (
+        wanted if program else set()
+    )
+
+
+REFUSED = """apiVersion: v1
+kind: Pod
+spec:
+  containers:
+  - name: glm
+    image: vllm/vllm-openai:v0.33.0
+    args: {args}
+    resources: {resources}
+"""
+
+
+@pytest.mark.parametrize(
+    ("args", "resources", "wanted"),
+    [
+        ("[--model, m, -tp, 8]", "{limits: {nvidia.com/gpu: 8}}", "word_is_no_text"),
+        ("[--model, m, --trust-remote-code, true]", "{limits: {nvidia.com/gpu: 8}}", "word_is_no_text"),
+        ('[--model, m, -tp, "8"]', "{limits: {nvidia.com/gpu: 8}}", ""),
+        ("[--model, m]", "{requests: {nvidia.com/gpu: 8}}", "gpus_without_a_limit"),
+        ("[--model, m]", "{requests: {nvidia.com/gpu: 4}, limits: {nvidia.com/gpu: 8}}", "gpus_without_a_limit"),
+        ("[--model, m]", "{requests: {nvidia.com/gpu: 8}, limits: {nvidia.com/gpu: 8}}", ""),
+        ("[--model, m]", "{requests: {memory: 8Gi}, limits: {nvidia.com/gpu: 8}}", ""),
+    ],
+)
+def test_what_an_api_server_refuses_of_a_pod(args: str, resources: str, wanted: str) -> None:
+    (command,) = read_text(REFUSED.replace("{args}", args).replace("{resources}", resources), "pod.yaml")[0]
+    told = {c.id for c in command.circumstances} & {"word_is_no_text", "gpus_without_a_limit"}
+    assert told == ({wanted} if wanted else set())
+
+
+def test_compose_wants_words_too() -> None:
+    text = "services:\n  glm:\n    image: vllm/vllm-openai:v0.33.0\n    command: [--model, m, -tp, 8]\n"
+    (command,) = read_text(text, "compose.yaml")[0]
+    assert "word_is_no_text" in {c.id for c in command.circumstances}

@@ -33,6 +33,13 @@ LINES = [
     ("llama-server -m g.gguf -c 200k", {"llama_number_cut"}),
     ("llama-server -m g.gguf -c 131,072", {"llama_number_cut"}),
     ("llama-server -m g.gguf -c $WINDOW", set()),
+    ("llama-server -m g.gguf --reasoning-format glm45", {"llama_value_unknown"}),
+    ("llama-server -m g.gguf --reasoning-format deepseek -sm row --spec-type draft-mtp,ngram-mod", set()),
+    ("llama-server -m g.gguf -sm tensors", {"llama_value_unknown"}),
+    ("llama-server -m g.gguf --draft-max 3", {"llama_option_removed"}),
+    ("llama-server -m g.gguf --spec-draft-n-max 3", set()),
+    ("llama-server -m g-00002-of-00012.gguf", {"llama_part_is_not_the_first"}),
+    ("llama-server -m g-00001-of-00012.gguf --model-draft d-00003-of-00004.gguf", {"llama_part_is_not_the_first"}),
 ]
 
 

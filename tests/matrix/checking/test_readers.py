@@ -199,7 +199,7 @@ def test_compose() -> None:
     assert argv(command) == ["zai-org/GLM-5-FP8", "-tp", "8", "--hf-overrides", '{"index_topk_freq": 4}']
     assert {n: w.text for n, w in command.env.items()} == {"VLLM_A": "1", "VLLM_B": "${KEPT}"}
     assert command.image is not None
-    assert (command.image.text, command.gpus) == ("vllm/vllm-openai:v0.33.0", "2")
+    assert (command.image.text, command.gpus) == ("vllm/vllm-openai:v0.33.0", "device=0,1")
 
 
 def test_kubernetes() -> None:

@@ -51,6 +51,12 @@ CONFIGS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"num_hidden_layers": LAYERS + 2}, "error", "missing_layer", "layers 9"),
     ({"num_nextn_predict_layers": 2}, "error", "mtp_layer", "announces 2 MTP layers, the shards hold 1"),
     ({"num_nextn_predict_layers": None}, "note", "mtp_layer", "announces 0"),
+    (
+        {"num_hidden_layers": LAYERS + 1, "num_nextn_predict_layers": 0},
+        "error",
+        "mtp_layer",
+        "layers 8 are MTP layers.*num_hidden_layers 9 counts them",
+    ),
     ({"num_hidden_layers": None}, "error", "config", "no num_hidden_layers"),
     # shapes
     ({"vocab_size": 65}, "error", "shape", "embed_tokens.weight is \\[64, 32\\].*65"),

@@ -1,0 +1,65 @@
+"""Names that an engine looks up after its parser let the text through: a connector, an algorithm, a template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.checking.conditions import decide_condition
+from matrix.checking.finding import CheckFinding, make_finding
+from matrix.checking.settings import Settings
+from matrix.errors import find_nearest
+from matrix.yaml.structure import require_entries
+
+LISTS: Final = Path(__file__).with_name("closed_names.yaml")
+NEEDED: Final = {"lists": ("at", "engine", "version", "names", "says", "fact")}
+# The file is opened only for lines that give one of these: most do not, and every check pays for a file.
+SETTINGS: Final = ("draft_algorithm", "chat_template", "kv_transfer", "overrides")
+
+
+@cache
+def read_lists() -> tuple[Mapping[str, Any], ...]:
+    """Read closed_names.yaml; names written as one text are split."""
+    return tuple(
+        {**entry, "names": entry["names"].split() if isinstance(entry["names"], str) else entry["names"]}
+        for entry in require_entries(LISTS, NEEDED)["lists"]
+    )
+
+
+def judge_names(facts: Mapping[str, Any], settings: Settings) -> Iterator[CheckFinding]:
+    """Yield each value of the line that is none of the names which the release has for it."""
+    if not any(name in settings.given for name in SETTINGS):
+        return
+    for entry in read_lists():
+        setting = entry["at"].partition(".")[0]
+        value = facts["nested"].get(entry["at"]) if "." in entry["at"] else facts.get(setting)
+        if (
+            not isinstance(value, str)
+            or not decide_condition({"engine": entry["engine"], "version": entry["version"]}, facts)
+            or _is_named(value, entry)
+            or (entry.get("without") and facts["nested"].get(entry["without"]) is not None)
+        ):
+            continue
+        # an index into the words: `--flag value` as the reader wrote it
+        subject, line = settings.written(setting), settings.line(setting)
+        more = {"value": value, "at": entry["at"].rpartition(".")[2] if "." in entry["at"] else subject.split(" ")[0]}
+        more |= {"says": entry["says"], "instead": _suggest_name(value, entry), "place": entry["fact"]}
+        yield make_finding("name_of_nothing", facts, subject, level=entry.get("level"), line=line, **more)
+
+
+def _is_named(value: str, entry: Mapping[str, Any]) -> bool:
+    """Whether the release has the name; a path is none of the names, and nobody here opens it."""
+    if entry.get("file") and any(mark in value for mark in "/.{\n\\"):
+        return True
+    return (value.upper() if entry.get("any_case") else value) in entry["names"]
+
+
+def _suggest_name(value: str, entry: Mapping[str, Any]) -> str:
+    """Return the sentence that names what to write: a former name's successor, the nearest, or all of them."""
+    seen = value.upper() if entry.get("any_case") else value
+    if "remedy" in entry:
+        return str(entry["remedy"])
+    near = entry.get("instead", {}).get(seen) or find_nearest(seen, entry["names"])
+    return f"Write {near}" if near else f"Write one of {', '.join(entry['names'])}"
