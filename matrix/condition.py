@@ -41,6 +41,7 @@ OF_CHECKPOINT = (
 )
 EQUAL_KEYS = ("rig", "gpu", "sm", "gpus", "interconnect", "engine", "release", "fork", *OF_CHECKPOINT)
 KEYS = (*EQUAL_KEYS, "version", "features", "any_of", "without", "any_feature", "feature_count", "form", "pins")
+RELEASE_KEYS = frozenset(OF_RELEASE)  # known of a release alone
 OFFERED_KEYS = frozenset({*OF_RELEASE, *OF_CHECKPOINT})  # known of a release and a checkpoint alone, whatever the rig
 FEATURE_LISTS = ("features", "any_of", "without")
 HOW_TO_ADD = {  # a value that no axis has may be a new one, not a misspelling

@@ -102,6 +102,11 @@ class Release:
         """Its part of a cell's facts."""
         return {"release": self.id, "version": self.parsed_version, "fork": self.fork}
 
+    @cached_property
+    def offered(self) -> dict[str, Json]:
+        """What a cell's facts are as soon as its release is known."""
+        return {"engine": self.engine, **self.facts}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Quantisation:

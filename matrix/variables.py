@@ -168,6 +168,12 @@ PYTEST_ADDOPTS: Final = Variable(
     does="options that pytest adds to its command line; a run records them with its own",
     default="none",
 )
+PYTEST_CURRENT_TEST: Final = Variable(
+    name="PYTEST_CURRENT_TEST",
+    whose="somebody else's",
+    does="set by pytest while a test runs: a run inside that test leaves its items to the garbage collector",
+    default="what was collected is kept until the process ends",
+)
 VARIABLES: Final[Mapping[str, Variable]] = {
     v.name: v
     for v in (
@@ -197,5 +203,6 @@ VARIABLES: Final[Mapping[str, Variable]] = {
         PATH,
         CI,
         PYTEST_ADDOPTS,
+        PYTEST_CURRENT_TEST,
     )
 }

@@ -6,14 +6,17 @@ cells that ask for the features. Items are ordered by launch, so that an engine 
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 from collections.abc import Generator, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from matrix import variables
 from matrix.collection.dummy import change_plan
 from matrix.collection.items import ANY_CELL, KNOWN, PARAMETER, CellCase, CellItem, Template, is_template
 from matrix.collection.options import ENDPOINT_OPTIONS, WITHOUT_PATCH, Misspelt, add_options
@@ -214,11 +217,18 @@ def _find_case(config: pytest.Config, cell: Cell, *, here: bool = True) -> CellC
 
 
 def _make_marks(cell: Cell) -> tuple[pytest.MarkDecorator, ...]:
-    names = (getattr(pytest.mark, name) for name in sorted(select.cell_marks(cell)))
+    names = map(_make_mark, sorted(select.cell_marks(cell)))
     facts = {k: v for k, v in cell.facts.items() if k in select.CELL_KEYS}
     # One mark for each feature: pytest matches keywords of one mark together.
     features = (*sorted(cell.features),) or (None,)
     return (*names, *(pytest.mark.cell(**facts, feature=feature) for feature in features))
+
+
+@cache
+def _make_mark(name: str) -> pytest.MarkDecorator:
+    """Make the mark once for all cells: pytest looks each one up among those that are registered."""
+    mark: pytest.MarkDecorator = getattr(pytest.mark, name)
+    return mark
 
 
 def _explain_no_hardware(config: pytest.Config, cell: Cell) -> str:
@@ -347,9 +357,17 @@ def _list_narrowing(config: pytest.Config) -> Iterator[str]:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Leave out Hypothesis' plugin where no test uses it: its summary would import all of it, for 10 MB and a third of
     a second."""
+    _keep_for_good()
     plugins = session.config.pluginmanager
     if "hypothesis" not in sys.modules and (unused := plugins.get_plugin("hypothesispytest")):
         plugins.unregister(unused)
+
+
+def _keep_for_good() -> None:
+    """Keep what collection made out of every later search for garbage: it all lives until the process ends, and pytest
+    searches it twice when it stops, for a twentieth of `--collect-only`."""
+    if variables.PYTEST_CURRENT_TEST.name not in os.environ:  # a run inside a test ends before its process does
+        gc.freeze()
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:

@@ -49,7 +49,9 @@ class Wanted:
 
     by_mark: Evaluate | None
     by_keyword: Evaluate | None
+    expression: str = ""  # what `by_mark` was compiled from
     kept: dict[tuple[object, ...], list[Cell]] = field(default_factory=dict)  # by marks: tests of one suite share them
+    matching: dict[tuple[int, frozenset[str]], list[Cell]] = field(default_factory=dict)  # of all cells
 
     def list_cells(self, cells: Sequence[Cell], marks: Sequence[pytest.Mark]) -> list[Cell]:
         """List those of the cells that `-m`, `for_cells` and `cell` leave to a test with these marks."""
@@ -61,12 +63,20 @@ class Wanted:
         # `id`: the two lists live as long as the run, so that no other list has their number.
         key = (id(cells), names, asked, str(facts))
         if key not in self.kept:
-            wanted = (c for c in cells if asked.takes_cell(c) and all(select.matches_facts(c, f) for f in facts))
-            self.kept[key] = [c for c in wanted if self._matches_marks(c, names)]
+            matching = self._match_marks(cells, names)
+            wanted = (c for c in matching if asked.takes_cell(c))
+            self.kept[key] = [c for c in wanted if all(select.matches_facts(c, f) for f in facts)]
         return self.kept[key]
 
-    def _matches_marks(self, cell: Cell, names: frozenset[str]) -> bool:
-        return self.by_mark is None or self.by_mark(select.make_matcher(cell, names))
+    def _match_marks(self, cells: Sequence[Cell], names: frozenset[str]) -> Sequence[Cell]:
+        """List the cells that `-m` leaves to a test, once for all tests that look alike to the expression."""
+        if self.by_mark is None:
+            return cells
+        key = id(cells), frozenset(n for n in names if n in self.expression)  # it cannot ask for any other
+        if key not in self.matching:
+            by_mark, (_, asked) = self.by_mark, key
+            self.matching[key] = [c for c in cells if by_mark(select.make_matcher(c, asked))]
+        return self.matching[key]
 
     def list_keyword_cases(self, template: Template, cases: Sequence[CellCase]) -> list[CellCase]:
         """List the cases whose items `-k` leaves to a test."""
@@ -116,7 +126,8 @@ def read_wanted(config: pytest.Config) -> Wanted:
     if _WANTED not in config.stash:
         option = config.option
         by_mark = _compile_marks(option.markexpr) if option.markexpr else None
-        config.stash[_WANTED] = Wanted(by_mark=by_mark, by_keyword=_compile_keywords(option.keyword))
+        by_keyword = _compile_keywords(option.keyword)
+        config.stash[_WANTED] = Wanted(by_mark=by_mark, by_keyword=by_keyword, expression=option.markexpr)
     return config.stash[_WANTED]
 
 

@@ -6,7 +6,7 @@ depth could be green.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from matrix.model import Cell
@@ -43,3 +43,8 @@ def separates_thoughts(cell: Cell) -> bool:
 def find_claims(cell: Cell) -> frozenset[str]:
     """Return the claims that hold for a cell."""
     return frozenset(name for name, holds in CLAIMS.items() if holds(cell))
+
+
+def holds_claims(cell: Cell, names: Iterable[str]) -> bool:
+    """Return whether all the named claims hold for a cell; one that nobody knows holds for none."""
+    return all(name in CLAIMS and CLAIMS[name](cell) for name in names)

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, Protocol
 
-from matrix.condition import OFFERED_KEYS, Condition, compile_condition
+from matrix.condition import OFFERED_KEYS, RELEASE_KEYS
 from matrix.errors import ConfigError
 from matrix.fat_binaries import list_silent
 from matrix.hardware import Rig
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Rule
 from matrix.planning import fit
 from matrix.planning.drafts import find_wrong_drafts
-from matrix.planning.exclusions import Exclusions, Names, Sets, list_subsets, make_cell, vary_features
-from matrix.planning.plan import is_of_matrix, make_plan, offer_facts
+from matrix.planning.exclusions import Exclusions, make_cell, vary_features
+from matrix.planning.feature_sets import list_sets
+from matrix.planning.plan import make_plan, offer_facts
 from matrix.planning.ranks import find_wrong_ranks
 from matrix.registered import Registered, registered_by
 from matrix.yaml.loaded import Loaded, Matrix
@@ -60,22 +61,23 @@ def expand_matrix(matrix: Matrix) -> World:
 
 def list_runnable(matrix: Matrix, narrowing: Narrowing) -> tuple[Cell, ...]:
     """List the runnable cells that a selection may want, in the order of `expand_matrix`; plan no others."""
-    cells = _judge_bases(matrix, _iterate_bases(matrix, narrowing), Exclusions())
+    cells = _judge_bases(matrix, _iterate_bases(matrix, narrowing))
     return tuple(c for c in cells if narrowing.keeps_cell(c))
 
 
-def _judge_bases(matrix: Matrix, bases: Iterable[tuple[Cell, Sets]], excluded: Exclusions) -> Iterator[Cell]:
-    """Yield the runnable cells of the bases, and put the others into `excluded`."""
-    for base, sets in bases:
+def _judge_bases(matrix: Matrix, bases: Iterable[Cell], excluded: Exclusions | None = None) -> Iterator[Cell]:
+    """Yield the runnable cells of the bases, and put the others into `excluded`, where somebody wants them."""
+    for base in bases:
         # One look at the base settles all its sets of features, and most combinations end here.
         if shared := next(reasons_without_features(matrix, base), None):
-            excluded.add_base(base, shared, sets)
+            if excluded is not None:
+                excluded.add_base(base, shared, list_sets(matrix, base))
             continue
-        for cell in (base, *vary_features(base, sets)):
+        for cell in (base, *vary_features(base, list_sets(matrix, base))):
             why = next(reasons_of_features(matrix, cell), None)
             if why is None:
                 yield cell
-            else:
+            elif excluded is not None:
                 excluded.add_cell(cell, why)
 
 
@@ -111,8 +113,8 @@ def list_published_exclusions(matrix: Matrix, cell: Cell) -> list[Excluded]:
     return [*(_exclude_by_rule(rule) for rule in only), *([theirs] if theirs and not ours else [])]
 
 
-def _iterate_bases(matrix: Matrix, narrowing: Narrowing | None = None) -> Iterator[tuple[Cell, Sets]]:
-    """Yield each combination without features that may be wanted, with the sets of those that are asked of it."""
+def _iterate_bases(matrix: Matrix, narrowing: Narrowing | None = None) -> Iterator[Cell]:
+    """Yield each combination without features that may be wanted."""
     for rig in matrix.rigs.values():
         if narrowing and not narrowing.keeps_rig(rig):
             continue
@@ -121,52 +123,7 @@ def _iterate_bases(matrix: Matrix, narrowing: Narrowing | None = None) -> Iterat
             for checkpoint in matrix.checkpoints.values():
                 base = make_cell(rig, engine, release, checkpoint, frozenset())
                 if narrowing is None or narrowing.keeps_base(base):
-                    yield base, list_sets(matrix, base)
-
-
-def list_sets(matrix: Matrix, base: Cell, *, by_default: bool = True) -> Sets:
-    """List the sets of features that are asked of a base; without `by_default` those that its cells' ids may name, too.
-
-    Every set of what combines freely; each variant (`varies`) alone and with each of its partners, so that one more
-    variant costs a cell or two a base and not twice as many.
-    """
-    facts = base.facts
-    if by_default and is_of_matrix(matrix, base):
-        questions = _list_possible_questions(matrix.origin, base.release.id, base.checkpoint.id)
-    else:
-        questions = _compile_questions(matrix.origin)
-    names = tuple(name for name, asked, chosen in questions if (not by_default or chosen(facts)) and asked(facts))
-    return _combine_features(matrix.origin, names)
-
-
-@cache
-def _combine_features(matrix: Matrix, names: Names) -> Sets:
-    variants = {n: matrix.features[n] for n in names if matrix.features[n].varies}
-    free = list_subsets(tuple(n for n in names if n not in variants))
-    beside = ((frozenset({n}), *(frozenset({n, p}) for p in f.partners if p in names)) for n, f in variants.items())
-    return (*free, *dict.fromkeys(s for sets in beside for s in sets))
-
-
-@cache
-def _compile_questions(matrix: Matrix) -> tuple[tuple[str, Condition, Condition], ...]:
-    """Compile for each feature where it is a question, and where it is asked by default."""
-    return tuple(
-        (name, compile_condition(f.when, matrix.pins), compile_condition(f.by_default, matrix.pins))
-        for name, f in sorted(matrix.features.items())
-    )
-
-
-@cache
-def _list_possible_questions(
-    matrix: Matrix, release: str, checkpoint: str
-) -> tuple[tuple[str, Condition, Condition], ...]:
-    """List those that are asked by default on some rig."""
-    facts = offer_facts(matrix, release, checkpoint)
-    return tuple(
-        (name, asked, chosen)
-        for name, asked, chosen in _compile_questions(matrix)
-        if chosen.holds_so_far(facts, OFFERED_KEYS) and asked.holds_so_far(facts, OFFERED_KEYS)
-    )
+                    yield base
 
 
 def reasons_without_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:
@@ -248,9 +205,16 @@ def _possible_rules(
 ) -> tuple[tuple[Loaded[Rule], ...], tuple[Loaded[Rule], ...]]:
     """Rules that can hold on some rig, in two parts: those that ask for no feature, and those that do."""
     facts = offer_facts(matrix, release, checkpoint)
-    rules = [r for r in matrix.rules if r.condition.holds_so_far(facts, OFFERED_KEYS)]
+    rules = [r for r in _list_rules_of_release(matrix, release) if r.condition.holds_so_far(facts, OFFERED_KEYS)]
     plain = tuple(r for r in rules if not r.condition.keys & FEATURE_KEYS)
     return plain, tuple(r for r in rules if r.condition.keys & FEATURE_KEYS)
+
+
+@cache
+def _list_rules_of_release(matrix: Matrix, release: str) -> tuple[Loaded[Rule], ...]:
+    """List the rules that can hold for some checkpoint."""
+    facts = matrix.releases[release].offered
+    return tuple(r for r in matrix.rules if r.condition.holds_so_far(facts, RELEASE_KEYS))
 
 
 def _check_format(matrix: Matrix, cell: Cell) -> Excluded | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from matrix.model import Cell, Excluded
 from matrix.planning.exclusions import make_cell
-from matrix.planning.expand import find_cell, list_exclusions, list_sets
+from matrix.planning.expand import find_cell, list_exclusions
+from matrix.planning.feature_sets import list_sets
 from matrix.yaml.loaded import Matrix
 
 

@@ -7,7 +7,7 @@ marks of tests. An expression that no answer to the open words makes true leaves
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from matrix.hardware import Rig
@@ -67,20 +67,27 @@ class ExpressionNarrowing:
     words: frozenset[str]  # that some cell has
     of_rigs: frozenset[str]  # those that only a rig gives
     of_features: frozenset[str]
+    settled: dict[str, bool] = field(default_factory=dict)  # by rig: what it alone decides, as sm120 does
 
     def keeps_rig(self, rig: Rig) -> bool:
         """Whether some cell of the rig may match."""
         words = frozenset({rig.gpu.target, rig.id, rig.gpu.id})
-        return may_hold(
-            self.evaluate, KnownWords(words=words, decided=self.of_rigs, facts=_pick_facts(rig.facts, OF_RIG))
-        )
+        known = KnownWords(words=words, decided=self.of_rigs, facts=_pick_facts(rig.facts, OF_RIG))
+        if (said := _settle(self.evaluate, known)) is None:
+            return may_hold(self.evaluate, known)
+        self.settled[rig.id] = said
+        return said
 
     def keeps_base(self, base: Cell) -> bool:
         """Whether the cell may match with some set of features."""
+        if base.rig.id in self.settled:
+            return self.settled[base.rig.id]
         return may_hold(self.evaluate, self._know_base(base))
 
     def keeps_cell(self, cell: Cell) -> bool:
         """Whether some test of the cell may match."""
+        if cell.rig.id in self.settled:
+            return self.settled[cell.rig.id]
         known = replace(
             self._know_base(cell), words=cell_marks(cell), decided=self.words, features=frozenset(cell.features)
         )
@@ -114,6 +121,20 @@ def _list_other_words(matrix: Matrix) -> set[str]:
     checkpoints = matrix.checkpoints.values()
     named = {*matrix.engines, *matrix.releases, *matrix.checkpoints, *matrix.features}
     return named | {c.family for c in checkpoints} | {c.format for c in checkpoints}
+
+
+def _settle(evaluate: Evaluate, known: KnownWords) -> bool | None:
+    """Return what the expression comes to whatever the open words are; None where it asks for one of them."""
+
+    def match(name: str, /, **wanted: Any) -> bool:
+        if (said := known.answer(name, wanted)) is None:
+            raise OpenWord((name,))
+        return said
+
+    try:
+        return evaluate(match)
+    except OpenWord:
+        return None
 
 
 def may_hold(evaluate: Evaluate, known: KnownWords) -> bool:

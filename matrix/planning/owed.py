@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from matrix.checkout import CHECKOUT
 from matrix.model import Cell
-from matrix.planning.claimed import find_claims
+from matrix.planning.claimed import holds_claims
 
 FILE: Final = CHECKOUT / "matrix" / "owed.json"
 COMMAND: Final = "python -m tests.suites.owing"
@@ -39,7 +39,7 @@ class CellFilter:
     def takes_cell(self, cell: Cell) -> bool:
         if not self.features <= cell.features or (self.canary and not cell.checkpoint.canary):
             return False
-        return not self.claims or self.claims <= find_claims(cell)
+        return holds_claims(cell, self.claims)
 
 
 def asked_by_marks(marks: Iterable[Mapping[str, Any]]) -> CellFilter:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
 from typing import Any, Final
 
-from matrix.condition import OFFERED_KEYS
+from matrix.condition import OFFERED_KEYS, RELEASE_KEYS
 from matrix.errors import ConfigError, Problem
 from matrix.hardware import Json
 from matrix.model import Cell, Form, Overlay
@@ -193,8 +193,16 @@ def _lay_out_overlays(matrix: Matrix, engine: str) -> tuple[OverlayPiece, ...]:
 def _lay_out_possible(matrix: Matrix, release: str, checkpoint: str) -> tuple[OverlayPiece, ...]:
     """Lay out those that can match on some rig with some features: five of six do not, whatever the rig."""
     facts = offer_facts(matrix, release, checkpoint)
-    pieces = _lay_out_overlays(matrix, matrix.releases[release].engine)
+    pieces = _lay_out_of_release(matrix, release)
     return tuple(p for p in pieces if p.overlay.condition.holds_so_far(facts, OFFERED_KEYS))
+
+
+@cache
+def _lay_out_of_release(matrix: Matrix, release: str) -> tuple[OverlayPiece, ...]:
+    """Lay out those that can match some checkpoint."""
+    about = matrix.releases[release]
+    pieces = _lay_out_overlays(matrix, about.engine)
+    return tuple(p for p in pieces if p.overlay.condition.holds_so_far(about.offered, RELEASE_KEYS))
 
 
 def is_of_matrix(matrix: Matrix, cell: Cell) -> bool:
@@ -206,8 +214,7 @@ def is_of_matrix(matrix: Matrix, cell: Cell) -> bool:
 
 def offer_facts(matrix: Matrix, release: str, checkpoint: str) -> Mapping[str, Json]:
     """Return the facts that a cell has by its release and checkpoint, whatever the rig (`OFFERED_KEYS`)."""
-    about = matrix.releases[release]
-    return {"engine": about.engine, **about.facts, **matrix.checkpoints[checkpoint].facts}
+    return {**matrix.releases[release].offered, **matrix.checkpoints[checkpoint].facts}
 
 
 def _as_sequence(value: Json) -> Sequence[Json]:

@@ -256,10 +256,13 @@ class Reader:
                 if not doc.problems:
                     self.problems.append(doc.problem((), f"expected one key {key!r} with a list"))
                 continue
-            for i, item in enumerate(doc.data[key]):
+            lines: list[dict[Loc, int]] = [{} for _ in doc.data[key]]
+            for loc, n in doc.lines.items():
+                if len(loc) > 1:
+                    lines[int(loc[1])][loc[2:]] = n
+            for i, (item, own) in enumerate(zip(doc.data[key], lines, strict=True)):
                 value = self._parse(kind, doc, item, (key, i))
                 if value is not None:
-                    own = {loc[2:]: n for loc, n in doc.lines.items() if loc[:2] == (key, i)}
                     found.append(Loaded(value=value, file=doc.name, line=own[()], lines=own, condition=NEVER))
         return found
 

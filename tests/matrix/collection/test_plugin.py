@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 
 from matrix.checkout import CHECKOUT
-from matrix.collection.plugin import OWN_PLUGINS, OWN_ROOMS, _collect_suites, require_own_plugins
+from matrix.collection.plugin import OWN_PLUGINS, OWN_ROOMS, _collect_suites, _keep_for_good, require_own_plugins
 from tests.pytest_forkserver import run_pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -140,3 +140,13 @@ def test_started_in_a_folder_without_tests_it_collects_the_suites(folder: str, c
     )
     _collect_suites(config)  # type: ignore[arg-type]
     assert config.args == collected
+
+
+def test_only_a_run_that_ends_its_process_keeps_its_items_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[int] = []
+    monkeypatch.setattr("gc.freeze", lambda: frozen.append(1))
+    _keep_for_good()
+    assert not frozen, "this test's own process goes on"
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    _keep_for_good()
+    assert frozen

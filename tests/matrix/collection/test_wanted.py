@@ -10,6 +10,7 @@ import pytest
 from matrix.collection.wanted import NotMade, Wanted, read_wanted
 from matrix.planning.expand import expand_matrix
 from matrix.planning.owed import DEPTHS, read_owed
+from matrix.planning.select import compile_expression
 from matrix.yaml.load import load_matrix
 from tests.pytest_forkserver import run_pytest
 
@@ -82,6 +83,21 @@ def test_tests_with_the_same_marks_are_asked_about_once() -> None:
     assert wanted.list_cells(cells, marks) is wanted.list_cells(cells, list(marks))
     assert len(asked) == 5
     assert wanted.list_cells(cells, [pytest.mark.for_cells(features=["nothing"]).mark]) == []
+
+
+def test_tests_that_look_alike_to_the_expression_are_asked_about_once() -> None:
+    asked: list[int] = []
+    by_mark = compile_expression("cpu and not needle")
+    wanted = Wanted(
+        by_mark=lambda match: asked.append(1) or by_mark(match),  # type: ignore[func-returns-value]
+        by_keyword=None,
+        expression="cpu and not needle",
+    )
+    cells = [c for c in CELLS if c.id in (BASE, MTP)]
+    assert wanted.list_cells(cells, [pytest.mark.boot.mark]) == cells
+    assert wanted.list_cells(cells, [pytest.mark.proof.mark, pytest.mark.for_cells(features=["mtp"]).mark]) == cells[1:]
+    assert len(asked) == 2
+    assert wanted.list_cells(cells, [pytest.mark.boot.mark, pytest.mark.needle.mark]) == []
 
 
 def test_the_options_are_compiled_once() -> None:

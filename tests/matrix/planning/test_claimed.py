@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from matrix.model import Cell
-from matrix.planning.claimed import CLAIMS, find_claims, separates_thoughts
+from matrix.planning.claimed import CLAIMS, find_claims, holds_claims, separates_thoughts
 from matrix.planning.expand import expand_matrix
 from matrix.planning.owed import read_owed
 from matrix.yaml.load import load_matrix
@@ -50,3 +50,9 @@ def _read_facts(cell: Cell) -> tuple[object, ...]:
     checkpoint = cell.checkpoint
     own = (checkpoint.canary, checkpoint.thinking, bool(checkpoint.reasoning_efforts))
     return (cell.engine.dialect, separates_thoughts(cell), *own)
+
+
+def test_named_claims_hold_where_all_of_them_are_found() -> None:
+    for cell in one_of_each_kind():
+        assert {name for name in CLAIMS if holds_claims(cell, [name])} == find_claims(cell)
+        assert holds_claims(cell, find_claims(cell)) and not holds_claims(cell, ["nobody_knows_this"])

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from matrix.model import Cell
-from matrix.planning.expand import expand_matrix, find_cell, list_exclusions, list_sets
+from matrix.planning.expand import expand_matrix, find_cell, list_exclusions
+from matrix.planning.feature_sets import list_sets
 from matrix.planning.plan import make_plan
 from matrix.planning.ranks import list_stages, read_ranks
 from matrix.preflight.plans import judge_plan
