@@ -10,7 +10,8 @@ from ci import reference
 from ci.generated import Files, run_generator
 from ci.reference import axes, cli, errors, guards, parsers, recall, rigs, schema, variables, world
 from matrix.checkout import CHECKOUT
-from matrix.parsers.summary import SUMMARY, dump_summary, make_summary
+from matrix.parsers.summarise import dump_summary, make_summary
+from matrix.parsers.summary import SUMMARY
 from matrix.recommending.ran import FILE as RAN
 from matrix.recommending.ran import dump_ran
 from matrix.yaml.load import load_matrix

@@ -12,7 +12,6 @@ from matrix.checking.checkpoint_findings import tell_remarks
 from matrix.checking.circumstances import judge_circumstances, split_glued
 from matrix.checking.closed_names import judge_names
 from matrix.checking.facts import collect_facts
-from matrix.checking.file_keys import find_overridden, judge_file_keys
 from matrix.checking.finding import CheckFinding, LineJudgement, make_finding, sort_findings
 from matrix.checking.known_failures import find_known
 from matrix.checking.launchers import Command
@@ -28,7 +27,6 @@ from matrix.checking.rules import Check, fill_holes, find_applying, find_undecid
 from matrix.checking.settings import UNKNOWN, Settings, config_words, read_settings
 from matrix.checking.variables import Word
 from matrix.checking.worded import judge_worded
-from matrix.checking.yaml_nodes import compose_documents, make_plain
 from matrix.preflight.guards import read_guards
 from matrix.preflight.verdict import Remark
 
@@ -213,6 +211,8 @@ def _config_file(
     if text is None:
         # None, not {}: an absent file may set anything, and its defaults are not the engine's
         return (), None, [make_finding("config_file_absent", {}, subject, line=line, path=path)]
+    from matrix.checking.yaml_nodes import compose_documents, make_plain  # late: most lines name no file
+
     documents, problems = compose_documents(text, path)
     data = make_plain(documents[0]) if documents else {}
     if problems or not isinstance(data, dict):
@@ -223,6 +223,8 @@ def _config_file(
         )
         return (), None, [told]
     if command.engine == "trtllm":
+        from matrix.checking.file_keys import find_overridden, judge_file_keys
+
         offset = own.line - 1 if own is not None else None
         of_keys = [*judge_file_keys(documents[0], path, release, offset)] if documents else []
         return (), data, [*of_keys, *find_overridden(settings, data, path, release)]

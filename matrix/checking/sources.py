@@ -11,7 +11,6 @@ from matrix.checking.launchers import Circumstance, Command, find_start
 from matrix.checking.shell_script import Beside, ShellReader, no_file, read_script
 from matrix.checking.unit_file import is_unit, read_unit
 from matrix.checking.variables import Variables, words_of
-from matrix.checking.yaml_services import read_services
 from matrix.errors import Problem
 
 FENCE: Final = re.compile(
@@ -33,6 +32,8 @@ def read_text(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
     broken = BROKEN.search(text)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     if YAML_NAME.search(name) or (YAML_TEXT.search(text) and not text.lstrip().startswith("#!") and _is_yaml(text)):
+        from matrix.checking.yaml_services import read_services  # late: a line on a terminal needs no YAML
+
         return read_services(text, name, beside)
     if is_dockerfile(text, name):
         return read_dockerfile(text, name)

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from matrix.output.script import format_comment
-from matrix.parsers.record import load_releases
 from matrix.parsers.summary import read_summary
-from matrix.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from matrix.planning.plan import Plan
 
 FLAGS: Final = ("--tool-call-parser",)  # SGLang's and vLLM's alike: matrix/recipes/sglang.yaml, vllm.yaml
 ALWAYS: Final = frozenset({"whole", "token"})  # deliveries that every launch makes; `drafts` needs speculation
@@ -50,6 +50,8 @@ def find_parser_faults(release: str, requirement: str, tool_parser: object) -> I
     for pair, found in read_summary().get(release, {}).items():
         # a pair without faults has no worst, and then there is nothing to warn of
         if pair.partition("+")[0] == tool_parser and found["worst"]:
+            from matrix.parsers.record import load_releases  # late: records are read where there is something to tell
+
             ran = load_releases()[release]
             yield ParserFaults(
                 requirement=requirement,
@@ -73,6 +75,8 @@ def find_faults_of_plan(plan: Plan) -> list[ParserFaults]:
 
 def tell_in_comments(plan: Plan) -> list[str]:
     """Write them as comments of a script, compose file or unit."""
+    from matrix.output.script import format_comment
+
     return [
         line
         for found in find_faults_of_plan(plan)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import InvalidRequirement
 from packaging.version import Version
 
 from matrix.condition import compile_condition, find_condition_problems
@@ -52,6 +53,21 @@ def test_pins_are_read_from_the_releases_own_snapshot() -> None:
     assert REAL.allows_only("sglang_0_5_17", "FlashInfer_Python", ">=0.6.15,<0.6.16"), "names are normalised"
     assert REAL.allows_only("vllm_0_26_0", "xgrammar", ">=0.2.1,<1"), "a marker that holds on this host is no obstacle"
     assert not REAL.allows_only("vllm_0_26_0", "xgrammar", "==0.2.1"), "0.26.0 allows newer ones, too"
+
+
+def test_a_pin_alone_is_what_all_lines_together_say() -> None:
+    for release, named in REAL.declared.items():
+        declared = parse_pins(f"{name}{text}" for name, text in named.items())
+        whole = {**declared, **parse_pins(REAL._required(release))}
+        assert REAL.pinned_by(release) == whole, release
+        assert all(REAL.is_pinned(name) for name in whole)
+    assert not REAL.is_pinned("nobody_pins_this")
+
+
+def test_a_line_that_is_no_requirement_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "toy_1.json").write_text(json.dumps({"requires": ["fine==1", "==2"]}))
+    with pytest.raises(InvalidRequirement):
+        Pins(snapshots=tmp_path).pinned_by("toy_1")
 
 
 def test_markers_extras_and_several_lines() -> None:

@@ -7,7 +7,8 @@ import pytest
 from matrix.parsers.corpus import load_corpus
 from matrix.parsers.findings import REACHES, ParserFault, format_of, group_wrongs, list_wrongs, load_notes, reach_of
 from matrix.parsers.record import load_answers, load_releases
-from matrix.parsers.summary import SUMMARY, dump_summary, make_summary
+from matrix.parsers.summarise import dump_summary, make_summary
+from matrix.parsers.summary import SUMMARY
 from matrix.parsers.table import count_common, list_pairs, name_range
 
 
