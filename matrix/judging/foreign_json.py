@@ -35,7 +35,7 @@ def parse_foreign_json(payload: bytes | str, *, numbers: bool = True) -> Any:
         value = _decode_text(_LENIENT if numbers else _STRICT, text)
         # counting brackets is cheap and rules out depth for nearly every reply; the walk is for the rest
         if text.count("[") + text.count("{") > DEEPEST:
-            _require_shallow(value)
+            require_shallow(value)
     except UnreadableJson:
         raise
     except (RecursionError, MemoryError) as error:
@@ -69,7 +69,7 @@ def find_no_number(value: Any, *, but: str) -> str:
     return ""
 
 
-def _require_shallow(value: Any) -> None:
+def require_shallow(value: Any) -> None:
     """Refuse what is nested deeper than `DEEPEST`, without recursion of our own."""
     level: list[Any] = [value]
     for _ in range(DEEPEST):

@@ -3,20 +3,18 @@ reader that explains what is wrong (`matrix.yaml.structure`), and what is not pl
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields
 from datetime import datetime
 from enum import Enum
 from functools import cache, lru_cache
-from itertools import repeat
-from operator import call, itemgetter
 from sys import intern
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 R = TypeVar("R")
 Convert = Callable[[Any], Any]
+Builder = Callable[[Mapping[str, Any]], Any]
 PLAIN: Final[Mapping[Any, tuple[type, ...]]] = {str: (str,), int: (int,), bool: (bool,), float: (float, int)}
 
 
@@ -34,55 +32,66 @@ class Odd(Exception):
     """A value is not plainly of its field's type."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shape:
-    """How to build a record of the fields that a line has, in the line's order."""
-
-    pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]  # the values that stay as they are
-    types: list[type]  # of these
-    texts: tuple[int, ...]  # places of values that are shared
-    converts: tuple[tuple[int, Convert], ...]  # places of values that are converted
-    absent: tuple[Any, ...]  # the values of fields that the line does not have
-    setters: tuple[Callable[[Any, Any], None], ...]  # of each field: the line's, then the absent ones
-
-
 def build_record(kind: type[R], data: Mapping[str, Any]) -> R | None:
     """Build a `kind`; None where any field is unknown, missing or not plainly of its type."""
-    shape = _find_shape(cast(Hashable, kind), tuple(data))
-    if shape is None or [*map(type, shape.pick(data))] != shape.types:
-        return None
-    values = [*data.values()]
-    for place in shape.texts:
-        values[place] = intern(values[place])
+    builder = _find_builder(cast(Hashable, kind), tuple(data))
     try:
-        for place, convert in shape.converts:
-            values[place] = convert(values[place])
+        return cast(R, builder(data)) if builder else None
     except (Odd, KeyError, TypeError, ValueError):
         return None
-    values += shape.absent
-    # What the class's own __init__ does, for half of the time: a frozen class sets each field by name there.
-    made = object.__new__(kind)
-    deque(map(call, shape.setters, repeat(made), values), maxlen=0)
-    return made
 
 
 @lru_cache(SHAPES)
-def _find_shape(of: Hashable, names: tuple[str, ...]) -> _Shape | None:
-    """Make the shape of a kind with these fields; None where one is unknown or missing."""
+def _find_builder(of: Hashable, names: tuple[str, ...]) -> Builder | None:
+    """Make what builds a kind from a line with these fields, in this order; None where one is unknown or missing.
+
+    As a dataclass writes its own `__init__`, the function is written for these fields: a general one, which sets each
+    field by its name, took as long as the JSON.
+    """
     exact, converts, required = _read_fields(of)
     if not required <= set(names) <= exact.keys() | converts.keys():
         return None
-    plain = [name for name in names if name in exact]
-    absent = [f for f in fields(cast(Any, of)) if f.name not in names]
-    return _Shape(
-        pick=itemgetter(*plain, *plain[:1]),  # of one name alone, the getter would give no tuple
-        types=[exact[name] for name in (*plain, *plain[:1])],
-        texts=tuple(n for n, name in enumerate(names) if exact.get(name) is str and name in REPEATED),
-        converts=tuple((n, converts[name]) for n, name in enumerate(names) if name not in exact),
-        # Every factory here gives one and the same object (`reports.evidence.types.EMPTY`).
-        absent=tuple(f.default if f.default_factory is MISSING else f.default_factory() for f in absent),
-        setters=tuple(getattr(of, name).__set__ for name in (*names, *(f.name for f in absent))),
-    )
+    # Every factory here gives one and the same object (`reports.evidence.types.EMPTY`).
+    absent = {
+        f.name: f.default if f.default_factory is MISSING else f.default_factory()
+        for f in fields(cast(Any, of))
+        if f.name not in names
+    }
+    known = {"draft": _make_draft(of), "kind": of, "new": object.__new__, "intern": intern, "Odd": Odd}
+    known |= {f"type_{name}": kind for name, kind in exact.items()}
+    known |= {f"as_{name}": convert for name, convert in converts.items()}
+    known |= {f"default_{name}": value for name, value in absent.items()}
+    code = compile("\n".join(_write_builder(names, absent, exact)), f"<builds {of}>", "exec")
+    exec(code, known)  # noqa: S102  of names of our own fields alone
+    return cast(Builder, known["build"])
+
+
+def _write_builder(names: Sequence[str], absent: Iterable[str], exact: Mapping[str, type]) -> Iterator[str]:
+    """Write the lines of a function that builds a record of these fields."""
+    # What is no text cannot be interned: that is a check as well.
+    shared = {name for name in names if exact.get(name) is str and name in REPEATED}
+    plain = {name: f"value_{name}" for name in names}
+    yield "def build(data):"
+    yield f" {', '.join(plain.values())}, = data.values()"
+    for name in names:
+        if name in exact and name not in shared:
+            yield f" if type({plain[name]}) is not type_{name}: raise Odd"
+    yield " made = new(draft)"
+    for name, value in plain.items():
+        made = f"intern({value})" if name in shared else value if name in exact else f"as_{name}({value})"
+        yield f" made.{name} = {made}"
+    yield from (f" made.{name} = default_{name}" for name in absent)
+    yield " made.__class__ = kind"
+    yield " return made"
+
+
+@cache
+def _make_draft(of: Hashable) -> type:
+    """Make a class with the fields of a frozen one, whose instances can become instances of that: Python sets fields
+    in a fourth of the time where no class on the way says how."""
+    kind = cast(type[Any], of)
+    own = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__, "__slots__": kind.__slots__}
+    return type(f"Draft{kind.__name__}", kind.__bases__, own)
 
 
 @cache

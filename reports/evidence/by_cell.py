@@ -27,6 +27,7 @@ from reports.evidence.files import GZIP, GZIP_BYTES, open_plain_file, parse_line
 from reports.evidence.types import Launch, Record, Run
 
 CELL: Final = re.compile(rb'"cell":"([^"\\]+)"')
+HARMFUL: Final = re.compile(rb'\\(?!["n])')  # an escape; of a backslash's own, the second one may stand before anything
 LAUNCH: Final = b'"kind":"launch"'
 PIECE_BYTES: Final = 1 << 20
 STREAMED_BYTES: Final = 32 << 20  # smaller evidence is read at once; one run of 54 cells has 4.6 MB
@@ -79,17 +80,20 @@ class CellReader:
 
     def read_cell(self, cell: str) -> Iterator[Record]:
         """Read the records of one cell with their texts made visible, without its launches, which are in `shared`."""
-        for line in self._read_lines(self._cells[cell].places if cell in self._cells else _Lines().places):
-            found = self._parse(line)
-            if found.cell != cell or isinstance(found, Launch):
-                raise Unstreamable(f"a line of {cell} says that it is another's")
-            yield found if _is_plain(line) else make_visible(found)
+        for piece in self._read_pieces(self._cells[cell].places if cell in self._cells else _Lines().places):
+            plain = _is_plain(piece)  # one look at a hundred lines: nearly always none holds anything
+            for line in io.BytesIO(piece):
+                found = self._parse(line)
+                if found.cell != cell or isinstance(found, Launch):
+                    raise Unstreamable(f"a line of {cell} says that it is another's")
+                yield found if plain or _is_plain(line) else make_visible(found)
 
     def read_original(self, cell: str) -> Iterator[Record]:
         """Read the records of one cell as they were written, its launches among them, in the order of the files."""
         known = self._cells[cell]
         places = sorted((*_split_pieces(known.places), *_split_pieces(known.launches)))
-        yield from map(self._parse, self._read_lines(array("Q", (n for place in places for n in place))))
+        for piece in self._read_pieces(array("Q", (n for place in places for n in place))):
+            yield from map(self._parse, io.BytesIO(piece))
 
     def read_all(self) -> Iterator[Record]:
         """Read every record as it was written, in the order of the files, and keep none."""
@@ -103,10 +107,10 @@ class CellReader:
             for line in file:
                 yield line, self._parse(line)
 
-    def _read_lines(self, places: array[int]) -> Iterator[bytes]:
+    def _read_pieces(self, places: array[int]) -> Iterator[bytes]:
         for number, offset, length in _split_pieces(places):
             self._files[number].seek(offset)
-            yield from io.BytesIO(self._files[number].read(length))
+            yield self._files[number].read(length)
 
     def _index_file(self, number: int) -> None:
         offset = 0
@@ -150,12 +154,10 @@ def _split_pieces(places: array[int]) -> Iterator[tuple[int, int, int]]:
     yield from zip(places[::3], places[1::3], places[2::3], strict=True)
 
 
-def _is_plain(line: bytes) -> bool:
-    """Return whether no text of a line can hold a character that must be made visible. Of escapes, only quotes and line
-    breaks are harmless."""
-    if not line.isascii() or b"\x7f" in line:
-        return False
-    return b"\\" not in line or line.count(b"\\") == line.count(b'\\"') + line.count(b"\\n")
+def _is_plain(lines: bytes) -> bool:
+    """Return whether no text of these lines can hold a character that must be made visible. Of escapes, only quotes and
+    line breaks are harmless."""
+    return lines.isascii() and b"\x7f" not in lines and HARMFUL.search(lines) is None
 
 
 def is_large(paths: Sequence[Path]) -> bool:

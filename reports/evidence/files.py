@@ -60,6 +60,7 @@ from matrix.errors import ConfigError, HostError, Problem
 from matrix.judging.foreign_json import UnreadableJson, parse_foreign_json
 from reports.evidence import kept, redact
 from reports.evidence import types as record
+from reports.evidence.canonical import read_canonical
 from reports.evidence.defuse import defuse_line
 from reports.evidence.no_evidence import HEAD_BYTES, explain_no_evidence, explain_unreadable
 from reports.evidence.types import Lost, Record
@@ -336,15 +337,17 @@ def parse_line(line: bytes, newer: set[str]) -> Record:
     """
     if not line.endswith(b"\n"):
         raise ValueError("torn line: the run was killed while writing it")
-    try:
-        fields = parse_foreign_json(line, numbers=False)
-    except UnreadableJson as error:
-        raise ValueError(f"not JSON: {error}") from None
-    run = str(fields.get("run")) if isinstance(fields, dict) else ""
-    if isinstance(fields, dict) and fields.get("kind") == "run":
+    if (fields := read_canonical(line)) is None:
+        try:
+            fields = parse_foreign_json(line, numbers=False)
+        except UnreadableJson as error:
+            raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        return record.parse_record(fields)
+    if fields.get("kind") == "run":
         schema = fields.get("schema")
-        newer |= {run} if isinstance(schema, int) and schema > record.SCHEMA else set()
-    return record.parse_record(fields, newer=run in newer)
+        newer |= {str(fields.get("run"))} if isinstance(schema, int) and schema > record.SCHEMA else set()
+    return record.parse_own(fields, newer=bool(newer) and str(fields.get("run")) in newer)
 
 
 class Seal:

@@ -242,18 +242,26 @@ def parse_record(value: Any, *, newer: bool = False) -> Record:
     """
     if not isinstance(value, dict | Mapping):  # a dict first: asking an abstract class takes longer
         raise ValueError(f"expected a JSON object, got {value!r:.40}")
-    kind = str(value.get("kind"))
+    return parse_own({**value}, newer=newer)
+
+
+def parse_own(said: dict[str, Any], *, newer: bool = False) -> Record:
+    """Parse a JSON object as `parse_record` does, of a caller that has no more use for it: it is emptied of what is no
+    field.
+
+    Raises:
+        ValueError: what is wrong with it, in one line.
+    """
+    kind = str(said.pop("kind", None))
     if kind not in KINDS and newer:
         base = {f.name for f in fields(Record)}
-        known = {k: v for k, v in value.items() if k in base}
+        known = {k: v for k, v in said.items() if k in base}
         return _structure_record(
-            Unknown, {**known, "kind": kind, "more": {k: v for k, v in value.items() if k not in base}}
+            Unknown, {**known, "kind": kind, "more": {k: v for k, v in said.items() if k not in base}}
         )
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}{suggest_nearest(kind, KINDS)}")
-    said, own = {**value}, OWN[kind]
-    del said["kind"]
-    more = {k: said.pop(k) for k in [*said] if k not in own} if newer else {}
+    more = {k: said.pop(k) for k in [*said] if k not in OWN[kind]} if newer else {}
     if "more" in said:
         raise ValueError(f"{kind}: unknown key 'more'")
     return _structure_record(KINDS[kind], {**said, "more": more} if more else said)

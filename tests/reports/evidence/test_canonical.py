@@ -1,0 +1,93 @@
+"""The fast reader of lines reads what the strict one reads, to the same value, and leaves the rest to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matrix.judging.foreign_json import DEEPEST, UnreadableJson, parse_foreign_json
+from reports.evidence import canonical
+from reports.evidence.canonical import read_canonical
+from reports.evidence.files import format_line, parse_line
+from reports.evidence.types import dump_record
+from tests.reports import world
+
+needs_orjson = pytest.mark.skipif(canonical._orjson is None, reason="orjson is not installed here: make env")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+def read_strictly(line: bytes) -> Any:
+    try:
+        return parse_foreign_json(line, numbers=False)
+    except UnreadableJson:
+        return None
+
+
+@needs_orjson
+def test_every_line_of_ours_is_read_fast() -> None:
+    for record in world.seal(world.paired()):
+        line = format_line(dump_record(record))
+        assert read_canonical(line) == json.loads(line)
+
+
+@needs_orjson
+@pytest.mark.parametrize(
+    "value", [1e-5, 1.5e-5, -4.4e-6, 1e-7, 1e16, 1.5e300, 0.00012099010928070987, -0.0, 2**64 - 1, "e-5", '1": 2']
+)
+def test_how_a_float_is_spelled_is_no_other_line(value: float | str) -> None:
+    line = format_line({"a": value, "b": {str(value): [value]}})
+    assert repr(read_canonical(line)) == repr(json.loads(line))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"a":1,"a":1}',
+        b'{"a":1e-05,"a":1e-05}',
+        b'{"b":{"a":1,"a":2}}',
+        b'{"a":18446744073709551616}',
+        b'{"a":1e-05,"b":18446744073709551616}',
+        b'{"a":0.00012345678901234567,"b":-18446744073709551615}',
+        b'{"a":NaN}',
+        b'{"a":1e400}',
+        b'{"a":"\\ud800"}',
+        b'{"a":"\xff"}',
+        b'{"a":' * (DEEPEST + 1) + b"1" + b"}" * (DEEPEST + 1),
+        b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1),
+        b"[" * 100_000,
+        b'{"b":1,"a":1}',
+        b'{"a": 1}',
+        b'{"a":1} {}',
+        b"",
+    ],
+)
+def test_what_is_not_canonical_is_left_to_the_strict_reader(line: bytes) -> None:
+    assert read_canonical(line + b"\n") is None
+
+
+@needs_orjson
+@given(JSON)
+@settings(max_examples=25)
+def test_both_readers_read_the_same_value(value: Any) -> None:
+    try:
+        line = format_line({"a": value})
+    except UnicodeEncodeError:
+        return
+    fast, strict = read_canonical(line), read_strictly(line)
+    assert fast is None or repr(fast) == repr(strict)
+
+
+def test_without_the_library_the_strict_reader_reads_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = format_line(dump_record(world.seal(world.paired())[0]))
+    fast = parse_line(line, set())
+    monkeypatch.setattr(canonical, "_orjson", None)
+    assert read_canonical(line) is None
+    assert parse_line(line, set()) == fast
