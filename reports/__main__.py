@@ -120,7 +120,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
         own |= {"history": history.run_history, "certify": certify.run_certify, "registry": registry.run_registry}
         with unpack_given(args):
-            return own.get(args.verb, _judging)(args)
+            if args.verb in own:
+                return own[args.verb](args)
+            with without_garbage_collection():  # the matrix, records and pages, whichever come first
+                return _judging(args)
     except (ConfigError, HostError) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -167,8 +170,7 @@ def _judged_for(args: argparse.Namespace, place: Path | None) -> JudgedEvidence:
         return _judge_given_files(args)
     gate_junit.write_unjudged(place)
     try:
-        with without_garbage_collection():
-            judged = _judge_given_files(args)
+        judged = _judge_given_files(args)
     except (ConfigError, HostError) as error:
         gate_junit.write_unjudged(place, str(error))
         raise

@@ -28,6 +28,7 @@ from reports.evidence.types import Launch, Record, Run
 
 CELL: Final = re.compile(rb'"cell":"([^"\\]+)"')
 HARMFUL: Final = re.compile(rb'\\(?!["n])')  # an escape; of a backslash's own, the second one may stand before anything
+NOTHING: Final = b"\n\n"  # no line begins with it
 LAUNCH: Final = b'"kind":"launch"'
 PIECE_BYTES: Final = 1 << 20
 STREAMED_BYTES: Final = 32 << 20  # smaller evidence is read at once; one run of 54 cells has 4.6 MB
@@ -115,16 +116,23 @@ class CellReader:
     def _index_file(self, number: int) -> None:
         offset = 0
         seen: dict[bytes, array[int]] = {}  # by the name as it stands in the line
+        # A suite writes a cell's lines one after another: what a line begins with says that it is the last one's cell.
+        places, same, length = array("Q"), NOTHING, 0
         for line in self._files[number]:
-            named = CELL.search(line)
+            if line.startswith(same) and LAUNCH not in line and length < PIECE_BYTES:
+                length += len(line)
+                continue
+            offset = _add_piece(places, number, offset, length)
+            named, length = CELL.search(line), len(line)
             if named is None or LAUNCH in line:
-                self._keep_shared(self._parse(line), (number, offset, len(line)))
-            else:
-                if (places := seen.get(named[1])) is None:
-                    cell = named[1].decode("utf-8", "replace")
-                    places = seen[named[1]] = self._cells.setdefault(cell, _Lines()).places
-                _add_line(places, number, offset, len(line))
-            offset += len(line)
+                self._keep_shared(self._parse(line), (number, offset, length))
+                places, same = array("Q"), NOTHING
+                continue
+            if (known := seen.get(named[1])) is None:
+                cell = named[1].decode("utf-8", "replace")
+                known = seen[named[1]] = self._cells.setdefault(cell, _Lines()).places
+            places, same = known, b'{"cell":"%b",' % named[1]
+        _add_piece(places, number, offset, length)
 
     def _keep_shared(self, found: Record, place: tuple[int, int, int]) -> None:
         if found.cell and not isinstance(found, Launch):
@@ -142,12 +150,11 @@ class CellReader:
             raise Unstreamable(str(error)) from None
 
 
-def _add_line(places: array[int], number: int, offset: int, length: int) -> None:
-    """Add a line to the last piece that it follows, or as a piece of its own."""
-    if places and places[-3] == number and places[-2] + places[-1] == offset and places[-1] < PIECE_BYTES:
-        places[-1] += length
-    else:
+def _add_piece(places: array[int], number: int, offset: int, length: int) -> int:
+    """Add a piece, and return where the next one begins."""
+    if length:
         places.extend((number, offset, length))
+    return offset + length
 
 
 def _split_pieces(places: array[int]) -> Iterator[tuple[int, int, int]]:

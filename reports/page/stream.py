@@ -9,7 +9,7 @@ from pathlib import Path
 from matrix.model import Cell, Excluded
 from matrix.yaml.loaded import Matrix
 from reports.board.text import View, make_view, sort_rows
-from reports.evidence.by_cell import CellReader, without_garbage_collection
+from reports.evidence.by_cell import CellReader
 from reports.evidence.rows import iterate_rows, make_thin
 from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import Launch, Measured, Proof, Record
@@ -37,7 +37,7 @@ def stream_pages(
         OSError: a file cannot be read or written.
     """
     facts, owed = ({c.id: getattr(c, name) for c in expected} for name in ("facts", "owed"))
-    with CellReader(paths) as reader, without_garbage_collection():
+    with CellReader(paths) as reader:
         claims = _judge_claims(reader, matrix, cells)
         board = make_board([r for r in reader.shared if not isinstance(r, Launch)])
         source = PageSource(verdict=verdict, runs=board.runs, claims=claims, evidence=paths, matrix=matrix, cells=cells)
