@@ -113,6 +113,7 @@ bench: .venv/dev.stamp ## timings: environment, planning, launch, conversion, lo
 generate: .venv/dev.stamp ## rewrite what is generated from axes and code: docs/reference, .github/workflows, matrix/*.json
 	@$(PY) -m tests.suites.reaching
 	@$(PY) -m tests.suites.owing
+	@$(PY) -m tests.suites.saying
 	@$(PY) -m ci.workflows
 	@$(PY) -m ci.reference
 	@$(PY) -m ci.recipes

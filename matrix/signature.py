@@ -21,6 +21,7 @@ SEARCHED_CHARS: Final = 400_000  # of a failure's text; launchers bound what the
 _EXCEPTIONS: Final = sorted(
     name for name, made in vars(builtins).items() if isinstance(made, type) and issubclass(made, BaseException)
 )
+_GROUP_HEAD: Final = re.compile(r"\((?:\?(?:P<\w+>|:|=|[a-zA-Z]+:))?(?!\?)")  # not of a negative look-around
 _FORMALITIES: Final = re.compile(r"\\[AbBZ]|\(\?[a-zA-Z]*:?")  # of a pattern: anchors, flags, groups
 # Said by failures of every kind, by our own words around them, or by logs of engines that start well.
 COMMON: Final[tuple[str, ...]] = (
@@ -166,6 +167,42 @@ def split_branches(signature: str) -> list[str]:
         else:
             branches[-1] += piece
     return branches
+
+
+def expand_alternatives(signature: str, most: int = 256) -> list[str]:
+    """Expand groups with alternatives: each pattern that is returned has one of them, so that each says one thing.
+
+    >>> expand_alternatives(r"a (?:b|c(?:d|e)) f")
+    ['a (?:b) f', 'a (?:c(?:d)) f', 'a (?:c(?:e)) f']
+    """
+    done, waiting = list[str](), split_branches(signature)
+    while waiting and len(done) + len(waiting) < most:
+        pattern = waiting.pop(0)
+        found = min(_find_groups(pattern), default=None)  # the outermost first, so that none is expanded twice
+        if found is None:
+            done.append(pattern)
+            continue
+        start, end = found
+        waiting[:0] = [f"{pattern[:start]}{one}{pattern[end:]}" for one in split_branches(pattern[start:end])]
+    return [*done, *waiting]
+
+
+def _find_groups(pattern: str) -> Iterator[tuple[int, int]]:
+    """Find the insides of groups that have alternatives. Of a negative look-ahead all of them hold, so none is one."""
+    opened: list[int] = []
+    at, in_class = 0, False
+    while at < len(pattern):
+        piece = pattern[at : at + 2] if pattern[at] == "\\" else pattern[at]
+        if in_class:
+            in_class = piece != "]" or pattern[at - 1 : at] == "[" or pattern[at - 2 : at] == "[^"
+        elif piece == "[":
+            in_class = True
+        elif piece == "(":
+            head = _GROUP_HEAD.match(pattern, at)
+            opened.append(-1 if head is None else head.end())
+        elif piece == ")" and opened and (start := opened.pop()) >= 0 and len(split_branches(pattern[start:at])) > 1:
+            yield start, at
+        at += len(piece)
 
 
 def _is_one_word(branch: str) -> bool:

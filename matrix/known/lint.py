@@ -9,6 +9,7 @@ from pathlib import Path
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import Problem
+from matrix.known.said import read_said
 from matrix.model import Cell
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import make_plan
@@ -21,9 +22,8 @@ def lint_known_failures(matrix: Matrix, today: date, checkout: Path = CHECKOUT) 
     tests = read_test_names(checkout / "suites")
     echoes = {k.value.id: sorted(_gather_echoes(matrix, k.value.id, tests)) for k in matrix.known_failures}
     pages = [p.relative_to(checkout).as_posix() for p in (checkout / "docs").rglob("*.md")]
-    return find_entry_problems(
-        matrix.known_failures, KnownSurroundings(today=today, tests=tests, pages=pages, echoes=echoes)
-    )
+    around = KnownSurroundings(today=today, tests=tests, pages=pages, echoes=echoes, said=read_said())
+    return find_entry_problems(matrix.known_failures, around)
 
 
 def read_test_names(folder: Path) -> frozenset[str]:

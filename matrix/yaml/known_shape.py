@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from matrix.errors import Problem, suggest_nearest
 from matrix.recorded import Fails, KnownFailure
-from matrix.signature import find_answer_faults, find_pattern_problem, find_vague_matches, split_branches
+from matrix.signature import (
+    expand_alternatives,
+    find_answer_faults,
+    find_pattern_problem,
+    find_vague_matches,
+    split_branches,
+)
 from matrix.wording import cut_line
 
 if TYPE_CHECKING:
@@ -25,6 +31,7 @@ Found = Iterator[tuple[tuple[str | int, ...], str]]  # where in the entry, and w
 HTTP_ERRORS: Final = range(400, 600)
 PLANTED: Final = "planted_"  # ids of defects that we put into a checkpoint ourselves: a page of docs/ may explain them
 NAMES_A_CHECK: Final = re.compile(r"\^?[a-z_]+(?:\\\.[a-z_]+)+: NOT OK")  # in a pattern, dots escaped
+SHOWN_CHARS: Final = 60  # of a sentence that a signature fits, too
 LONGEST: Final = timedelta(days=732)  # that anything is excused before somebody looks again: two years, a choice
 PLACEHOLDERS: Final = frozenset({"", "?", "none", "nobody", "todo", "tbd", "unknown", "owner", "name"})
 
@@ -62,6 +69,7 @@ class KnownSurroundings:
     tests: Collection[str]  # names of the suites' test functions
     pages: Collection[str]  # of docs/, as paths from the checkout's root
     echoes: Mapping[str, Sequence[str]]
+    said: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by check, see matrix.known.said
 
 
 def says_nothing(text: str) -> bool:
@@ -101,7 +109,7 @@ def _entry_problems(entry: KnownFailure, around: KnownSurroundings) -> Found:
     if says_nothing(entry.symptom):
         yield ("symptom",), "what goes wrong? say it in a sentence"
     if fails.how == "wrong_answer":
-        yield from ((("fails", "signature"), why) for why in _explain_wrong_answer(fails.signature))
+        yield from ((("fails", "signature"), why) for why in _explain_wrong_answer(fails.signature, around.said))
     for message in find_vague_matches(fails.signature):
         yield ("fails", "signature"), message
     for text in around.echoes.get(entry.id, ()):
@@ -112,12 +120,14 @@ def _entry_problems(entry: KnownFailure, around: KnownSurroundings) -> Found:
             break
 
 
-def _explain_wrong_answer(signature: str) -> Iterator[str]:
+def _explain_wrong_answer(signature: str, said: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for branch in split_branches(signature):  # one is enough to match, so each must say as much as a whole one
-        yield from _explain_wrong_branch(branch, signature)
+        yield from _explain_wrong_branch(branch, signature, said)
 
 
-def _explain_wrong_branch(branch: str, signature: str) -> Iterator[str]:
+def _explain_wrong_branch(branch: str, signature: str, said: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    if branch.endswith(r"\n"):
+        yield r"waits for a line break behind what the check says, and there is none: end with (?:\n|\Z)"
     named = NAMES_A_CHECK.match(branch)
     if named is None:
         yield r"a wrong answer is told by a check: begin with its name, as in 'needle\.found: NOT OK \[[^]]*\] not in'"
@@ -125,6 +135,13 @@ def _explain_wrong_branch(branch: str, signature: str) -> Iterator[str]:
     check = named[0].removeprefix("^").removesuffix(": NOT OK").replace("\\", "")
     if len(kinds := find_answer_faults(signature, check)) > 1:
         yield f"fits whatever {check} finds wrong ({', '.join(kinds)}); go on with what it says of this failure"
+        return
+    for pattern in expand_alternatives(branch):
+        fitted = [text for text in said.get(check, ()) if re.search(pattern, f"{check}: NOT OK {text}")]
+        if len(fitted) > 1:
+            shown = " and ".join(repr(cut_line(text, SHOWN_CHARS)) for text in fitted[:2])
+            yield f"fits {len(fitted)} failures that {check} tells apart ({shown}); say what only one of them says"
+            return
 
 
 def _leads_somewhere(entry: KnownFailure, pages: Collection[str]) -> bool:

@@ -19,8 +19,9 @@ from tests.matrix.known.test_failures import entry
 from tests.matrix.world import FILES, write
 
 TODAY = date(2026, 11, 29)
-MISSED = r"needle\.found: NOT OK \['\w+'\] not in the reply\n"
+MISSED = r"needle\.found: NOT OK \['\w+'\] not in the reply(?:\n|\Z)"
 FAILS = {"at": "test", "test": "test_x", "how": "wrong_answer", "signature": MISSED}
+WRONG = [k for k in load_matrix().known_failures if k.value.fails.how == "wrong_answer"]
 AROUND = KnownSurroundings(today=TODAY, tests={"test_x"}, pages={"docs/x.md"}, echoes={})
 AT = "    fails:\n      at: test\n      test: test_finds_the_needle_beyond_index_topk\n      how: wrong_answer\n"
 
@@ -142,8 +143,47 @@ def test_a_wrong_answer_is_not_excused_by_the_name_of_its_check(signature: str) 
     assert "finds wrong (" in problems(fails={"signature": signature})
 
 
+SAID = {
+    "together.text": ("position 2: 'a' and 'b' are 0.5 nats apart, no tie", "position 0: the logprob of 'a' is nan"),
+    "tools.call": ("no call f()", "extra call f()", "beside a call: leak: '<|user|>'"),
+}
+
+
 @pytest.mark.parametrize(
-    "signature", [r"reference\.kl: NOT OK\n", r"coherence\.text: NOT OK (?:loop|gibberish): ", r"a\.b: NOT OK empty"]
+    ("signature", "fitted"),
+    [
+        (r"together\.text: NOT OK position \d+", 2),
+        (r"together\.text: NOT OK (?:[^\n]*; )?position \d+: [^\n]*", 2),
+        (r"tools\.call: NOT OK (?:no|extra call f) ?\w*", 0),
+        (r"tools\.call: NOT OK (?:no call|\w+ call) \w+", 2),
+        (r"together\.text: NOT OK position \d+: 'a' and|tools\.call: NOT OK \w+ call \w+", 2),
+        (r"tools\.call: NOT OK (?:no call f|extra call f)", 0),
+        (r"tools\.call: NOT OK no call [^\n]*; extra call", 0),
+        (r"limits\.alive: NOT OK \w+", 0),
+    ],
+)
+def test_a_signature_says_what_one_failure_of_its_check_says(signature: str, fitted: int) -> None:
+    """Alternatives of a pattern may each name another one; a check of which nothing is known cannot be asked."""
+    found = problems(replace(AROUND, said=SAID), fails={"signature": signature})
+    assert (f"fits {fitted} failures that" in found) == bool(fitted), found
+
+
+def test_the_checks_own_sentences_are_what_lint_holds_signatures_against() -> None:
+    matrix = load_matrix()
+    loose = r"isolation\.batch: NOT OK position \d+"
+    entries = [replace(k, value=replace(k.value, fails=replace(k.value.fails, signature=loose))) for k in WRONG[:1]]
+    problem = str(lint_known_failures(replace(matrix, known_failures=tuple(entries)), TODAY)[0])
+    assert "fits 2 failures that isolation.batch tells apart" in problem
+
+
+def test_a_signature_that_waits_for_a_line_break_fits_nothing() -> None:
+    """What is searched ends with what the check says (reports.evidence.failure)."""
+    assert "waits for a line break" in problems(fails={"signature": r"needle\.found: NOT OK zzz\n"})
+    assert "waits for a line break" in problems(fails={"signature": rf"needle\.found: NOT OK zzz\n|{MISSED}"})
+
+
+@pytest.mark.parametrize(
+    "signature", [r"reference\.kl: NOT OK$", r"coherence\.text: NOT OK (?:loop|gibberish): ", r"a\.b: NOT OK empty"]
 )
 def test_words_of_one_failure_are_enough(signature: str) -> None:
     assert "finds wrong (" not in problems(fails={"signature": signature})
