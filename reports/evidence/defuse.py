@@ -81,7 +81,9 @@ def defuse_line(text: str, most: int = MOST_CHARS) -> str:
 
 def _disarm(text: str) -> str:
     """Make visible what a terminal obeys, and harmless what a CI runner does; most texts hold neither."""
-    plain = text if text.isascii() and text.isprintable() else text.translate(_VISIBLE)
+    # Python calls each character of `OBEYED` unprintable; the blank ones are to be looked for, where there are any.
+    harmless = text.isprintable() and (text.isascii() or BLANK.isdisjoint(text))
+    plain = text if harmless else text.translate(_VISIBLE)
     return _COMMAND.sub(r"\1\\\2", plain) if "::" in plain or "##[" in plain else plain
 
 

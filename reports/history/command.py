@@ -138,7 +138,8 @@ def _add_runs(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
 
 
 def _trend(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
-    found = list(read_trends(connection, cells=args.cells, name=args.name, last=args.last))
+    dated = args.format == "json"
+    found = list(read_trends(connection, cells=args.cells, name=args.name, last=args.last, dated=dated))
     if not found:
         names = sorted(name for (name,) in connection.execute("SELECT DISTINCT name FROM numbers"))
         told = f"no number fits{suggest_nearest(args.name, names)}" if names else "these runs measured no number"

@@ -19,12 +19,16 @@ LAUNCH: Final = "launch_s"
 PASSED: Final = "tests_passed"
 BARS: Final = "▁▂▃▄▅▆▇█"
 LAST: Final = 40  # points of a line
+READ_POINTS: Final = (
+    "SELECT {named}, value, fingerprint, hardware FROM numbers"
+    " WHERE cell = ? AND name = ? AND conditions = ? AND unit = ? ORDER BY t DESC LIMIT ?"
+)
+Row = tuple[str, str, float, str, str]  # of a `TrendPoint`
 Word = Literal["slower", "faster", "as before", "too few to judge", "not judged"]
 
 
 class TrendPoint(NamedTuple):
-    """One launch or run: when, its run, and the value. A tuple, as SQLite gives them: `trend` of half a year reads
-    200,000."""
+    """One launch or run: when, its run, and the value."""
 
     t: str
     run: str
@@ -41,61 +45,60 @@ class NumberTrend:
     name: str
     conditions: Mapping[str, Any]
     unit: str
-    points: tuple[TrendPoint, ...]
+    rows: Sequence[Row]  # as SQLite gives them: `trend` of half a year reads 200,000, and shows few of their fields
+
+    @property
+    def points(self) -> tuple[TrendPoint, ...]:
+        return tuple(map(TrendPoint._make, self.rows))
 
     @property
     def last(self) -> TrendPoint:
-        return self.points[-1]
+        return TrendPoint._make(self.rows[-1])
 
     @property
     def earlier(self) -> list[float]:
         """The values before the last one, of the same plan on the same hardware."""
-        last = self.last  # another plan or another GPU is another thing that was measured
-        same = (p for p in self.points[:-1] if (p.fingerprint, p.hardware) == (last.fingerprint, last.hardware))
-        return [p.value for p in same]
+        *_, plan, hardware = self.rows[-1]  # another plan or another GPU is another thing that was measured
+        return [row[2] for row in self.rows[:-1] if row[3] == plan and row[4] == hardware]
 
     @property
     def judged(self) -> tuple[Word, float | None]:
         """Whether the last value is beyond the noise of the earlier ones, and its ratio to their median."""
-        earlier = self.earlier
-        ratio = self.last.value / median if earlier and (median := statistics.median(earlier)) else None
+        earlier, value = self.earlier, self.rows[-1][2]
+        ratio = value / median if earlier and (median := statistics.median(earlier)) else None
         if self.name not in WATCHED:
             return "not judged", ratio
         if len(earlier) < BASELINE_LAUNCHES:
             return "too few to judge", ratio
         more = WATCHED[self.name]
-        found = not_slower(self.name, [self.last.value], earlier, more_is_better=more)
+        found = not_slower(self.name, [value], earlier, more_is_better=more)
         if not found.sensitive:
             return "not judged", ratio
         # Beyond the noise in the other direction: the same test, with more and less exchanged.
-        faster = not_slower(self.name, [self.last.value], earlier, more_is_better=not more)
+        faster = not_slower(self.name, [value], earlier, more_is_better=not more)
         return ("slower" if not found.ok else "faster" if not faster.ok else "as before"), ratio
 
     @property
     def line(self) -> str:
-        return draw_sparkline([p.value for p in self.points])
+        return draw_sparkline([row[2] for row in self.rows])
 
 
-def read_trends(connection: sqlite3.Connection, *, cells: str, name: str, last: int = LAST) -> Iterator[NumberTrend]:
-    """Read the trends of the cells and numbers that fit these globs."""
+def read_trends(
+    connection: sqlite3.Connection, *, cells: str, name: str, last: int = LAST, dated: bool = True
+) -> Iterator[NumberTrend]:
+    """Read the trends of the cells and numbers that fit these globs; not `dated`, the points of a measured number have
+    neither a time nor a run, which a third of the reading goes into and a line in a table does not show."""
+    read = READ_POINTS.format(named="t, run" if dated else "'', ''")
     series = connection.execute("SELECT cell, name, conditions, unit FROM series ORDER BY cell, name, conditions, unit")
     for cell, own, conditions, unit in series.fetchall():
         if not (fnmatchcase(cell, cells) and fnmatchcase(own, name)):
             continue
-        if points := _read_points(connection, (cell, own, conditions, unit), last):
-            yield NumberTrend(cell=cell, name=own, conditions=json.loads(conditions), unit=unit, points=points)
+        # From the newest back, by the index: only the points that are drawn are read.
+        if rows := connection.execute(read, (cell, own, conditions, unit, last)).fetchall():
+            rows.reverse()
+            yield NumberTrend(cell=cell, name=own, conditions=json.loads(conditions), unit=unit, rows=rows)
     yield from _read_launches(connection, cells, name, last)
     yield from _read_passes(connection, cells, name, last)
-
-
-def _read_points(connection: sqlite3.Connection, key: tuple[str, str, str, str], last: int) -> tuple[TrendPoint, ...]:
-    # From the newest back, by the index: only the points that are drawn are read.
-    rows = connection.execute(
-        "SELECT t, run, value, fingerprint, hardware FROM numbers"
-        " WHERE cell = ? AND name = ? AND conditions = ? AND unit = ? ORDER BY t DESC LIMIT ?",
-        (*key, last),
-    ).fetchall()
-    return tuple(map(TrendPoint._make, reversed(rows)))
 
 
 def _read_launches(connection: sqlite3.Connection, cells: str, name: str, last: int) -> Iterator[NumberTrend]:
@@ -119,12 +122,12 @@ def _group_numbers(rows: Any, name: str, unit: str, cells: str, last: int) -> It
     """Group rows, which are in the order of their cells, into one trend a cell."""
     for cell, own in groupby(rows, key=itemgetter(0)):
         if fnmatchcase(cell, cells):
-            points = tuple(TrendPoint(t, run, float(value), plan) for _, t, run, value, plan in deque(own, maxlen=last))
-            yield NumberTrend(cell=cell, name=name, conditions={}, unit=unit, points=points)
+            found = [(t, run, float(value), plan, "") for _, t, run, value, plan in deque(own, maxlen=last)]
+            yield NumberTrend(cell=cell, name=name, conditions={}, unit=unit, rows=found)
 
 
 def draw_sparkline(values: Sequence[float]) -> str:
     """Draw one character for each value, from the smallest to the largest."""
     low, high = min(values), max(values)
-    span = high - low
-    return "".join(BARS[round((v - low) / span * (len(BARS) - 1))] if span else BARS[0] for v in values)
+    span, top = high - low, len(BARS) - 1
+    return "".join([BARS[round((v - low) / span * top)] for v in values]) if span else BARS[0] * len(values)

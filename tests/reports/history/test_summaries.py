@@ -9,7 +9,7 @@ import pytest
 
 from reports.history import index
 from reports.history.index import open_index
-from reports.history.trend import NumberTrend, read_trends
+from reports.history.trend import READ_POINTS, NumberTrend, read_trends
 from tests.reports.history.test_history import run_fields, write
 
 
@@ -36,6 +36,32 @@ def test_an_index_without_summaries_gets_them_from_its_rows(folder: Path, monkey
         connection.execute("PRAGMA user_version = 4")
     monkeypatch.setattr(index, "read_sealed", Mock(side_effect=AssertionError("read again")))
     assert list_trends(folder) == before
+
+
+def test_an_index_of_the_last_version_gets_its_values_without_reading_a_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = list_trends(folder)
+    with open_index(folder) as connection:
+        connection.execute("DROP INDEX numbers_by_key")
+        connection.execute("CREATE INDEX numbers_by_key ON numbers (cell, name, conditions, unit, t)")
+        connection.execute("PRAGMA user_version = 5")
+    monkeypatch.setattr(index, "read_sealed", Mock(side_effect=AssertionError("read again")))
+    assert list_trends(folder) == before
+    with open_index(folder) as connection:
+        asked = READ_POINTS.format(named="'', ''")
+        (plan,) = connection.execute(f"EXPLAIN QUERY PLAN {asked}", ("", "", "", "", 1)).fetchall()
+        assert "USING COVERING INDEX numbers_by_key" in plan[-1]
+
+
+def test_a_table_and_data_of_a_trend_say_the_same_but_for_when_and_where(folder: Path) -> None:
+    with open_index(folder) as connection:
+        for dated, not_ in zip(
+            *(read_trends(connection, cells="*", name="*", dated=d) for d in (True, False)), strict=True
+        ):
+            assert [p.t for p in dated.points] and all(p.run for p in dated.points)
+            assert (dated.line, dated.judged, dated.unit) == (not_.line, not_.judged, not_.unit)
+            assert [p.value for p in dated.points] == [p.value for p in not_.points]
 
 
 def test_a_trend_forgets_a_run_whose_file_is_gone(folder: Path) -> None:
