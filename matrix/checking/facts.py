@@ -16,6 +16,7 @@ from matrix.checking.rigs import Host
 from matrix.checking.rules import derive_facts, read_book, read_checks, settle_values
 from matrix.checking.settings import UNKNOWN, Settings, read_kinds
 from matrix.checking.sharing import KEYS, read_sharing, stage_starts
+from matrix.checking.weight_blocks import add_block_facts
 from matrix.preflight.checkpoints.architectures import ARCHITECTURES
 from matrix.preflight.guards import read_guards
 from matrix.preflight.snapshot import Snapshot
@@ -111,6 +112,7 @@ def collect_facts(
     # last, since pairs, ranks and sharing are made of values that only the steps above have settled
     _pairs(facts)
     add_layout_facts(facts)
+    add_block_facts(facts, model, config)
     _sharing(facts, config, command.engine)
     return facts
 

@@ -18,6 +18,7 @@ from matrix.checking.launchers import Command
 from matrix.checking.llama_line import judge_llama
 from matrix.checking.memory import judge_memory
 from matrix.checking.model_config import Model, describe_model
+from matrix.checking.model_word import judge_model_word
 from matrix.checking.overrides import judge_sharing
 from matrix.checking.parser_answers import judge_parsers
 from matrix.checking.parser_findings import judge_words
@@ -132,6 +133,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     findings += judge_worded(facts, settings, snapshot)
     findings += judge_buckets(facts, settings)
     findings += judge_names(facts, settings)
+    findings += judge_model_word(facts, settings)
     findings += judge_sharing(facts, model, settings)
     limit = next((int(c.facts["bytes"]) for c in command.circumstances if c.id == "container_memory"), 0)
     findings += judge_memory(facts, model, host, settings, limit=limit)

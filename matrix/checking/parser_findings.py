@@ -46,6 +46,7 @@ CONSEQUENCES: Final = {
     "architecture": "The model cannot be loaded: the class is not registered.",
     "pin": "The config cannot be read by the pinned library.",
     "env_unread": "The variable has no effect.",
+    "env_misspelt": "The variable has no effect.",
     "env_other_engine": "The variable has no effect on this engine.",
     "env_misleading": "The variable does not do what its name says.",
     "env_deprecated": "It works today and is announced to go.",
@@ -181,6 +182,8 @@ def _find_nearest_word(remark: Remark, snapshot: Snapshot) -> str:
             return f"Did you mean {close}?" if close else ""
         case "ambiguous":
             return "Write the one that you mean out."
+        case "env_misspelt":
+            return f"Did you mean {remark.message.split('; ')[-1].removesuffix(' is read')}?"
         case "env_other_engine" | "env_misleading":
             return "Drop it."
         case "repeated":

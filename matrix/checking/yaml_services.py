@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 import yaml
 
+from matrix.checking.environment_file import read_environment_file
 from matrix.checking.helm_values import read_values
-from matrix.checking.launchers import Command, Text
+from matrix.checking.launchers import Circumstance, Command, Text
 from matrix.checking.service_notes import note_pod, note_service
 from matrix.checking.shell_script import Beside, ShellReader, no_file
 from matrix.checking.variables import Variables, Word, expand_word
@@ -45,8 +47,10 @@ def read_services(text: str, name: str, beside: Beside = no_file) -> tuple[list[
             for key, value in iterate_items(get_node(document, "data")):
                 reader.files[key] = Text(text=read_scalar(value) or "", file=name, line=line_of(value) + 1)
     containers = [found for document in documents for found in _containers(document)]
+    # what compose itself puts in place of ${NAME}: a file beside it, besides the shell's own variables
+    outside = dict(read_environment_file(beside(".env") or ""))
     for container, kind, pod in containers[:MAX_CONTAINERS]:
-        _read_container(container, kind, pod, reader)
+        _read_container(container, kind, pod, reader, outside)
     if not containers:
         for document in documents:
             read_values(document, reader)
@@ -80,22 +84,23 @@ def _containers(document: Node) -> list[tuple[Node, str, Node]]:
     return found
 
 
-def _read_container(container: Node, kind: str, pod: Node, reader: ShellReader) -> None:
+def _read_container(container: Node, kind: str, pod: Node, reader: ShellReader, outside: dict[str, Word]) -> None:
     """One container: image, environment and words; what starts is read on like a docker run line."""
     unread = reader.unread_env
-    env = {**_from_files(container, kind, reader), **_read_environment(container, kind)}
-    image = _read_word(get_node(container, "image"), kind, env) or Word("", line_of(container))
+    env = {**_from_files(container, kind, reader), **_read_environment(container, kind, outside)}
+    known = outside if kind == "compose" else env  # where ${NAME} and $(NAME) are looked up
+    image = _read_word(get_node(container, "image"), kind, known) or Word("", line_of(container))
     if kind == "compose":
         first, then = (
-            _read_words(get_node(container, "entrypoint"), kind, env),
-            _read_words(get_node(container, "command"), kind, env),
+            _read_words(get_node(container, "entrypoint"), kind, known),
+            _read_words(get_node(container, "command"), kind, known),
         )
         devices = read_sequence(get_node(container, "deploy", "resources", "reservations", "devices"))
         gpus = next((_gpus(device) for device in devices), "")
     else:
         first, then = (
-            _read_words(get_node(container, "command"), kind, env),
-            _read_words(get_node(container, "args"), kind, env),
+            _read_words(get_node(container, "command"), kind, known),
+            _read_words(get_node(container, "args"), kind, known),
         )
         gpus = read_scalar(get_node(container, "resources", "limits", "nvidia.com/gpu")) or ""
     words = (*first, *then)
@@ -106,9 +111,17 @@ def _read_container(container: Node, kind: str, pod: Node, reader: ShellReader) 
     line = line_of(container)
     noted = tuple(note_service(container, line) if kind == "compose" else note_pod(container, pod, line))
     reader.add_circumstances(before, noted)
+    reader.add_circumstances(before, tuple(_note_outside(words, env)) if kind == "compose" else ())
     if kind == "compose" and get_node(container, "profiles") is None:
         reader.commands[before:] = [replace(c, beside="services") for c in reader.commands[before:]]
     reader.unread_env = unread
+
+
+def _note_outside(words: tuple[Word, ...], env: dict[str, Word]) -> Iterator[Circumstance]:
+    """Note `$TP` of a command whose service sets TP: compose fills it from the shell and from .env alone."""
+    for name in sorted({hole for word in words for hole in word.holes} & set(env)):
+        line = next(word.line for word in words if name in word.holes)
+        yield Circumstance(id="compose_fills_from_outside", subject=f"${name}", line=line, facts={"name": name})
 
 
 def _from_files(container: Node, kind: str, reader: ShellReader) -> dict[str, Word]:
@@ -129,14 +142,14 @@ def _gpus(device: Node) -> str:
     return f"device={','.join(listed)}" if listed else read_scalar(get_node(device, "count")) or ""
 
 
-def _read_environment(container: Node, kind: str) -> dict[str, Word]:
+def _read_environment(container: Node, kind: str, outside: dict[str, Word]) -> dict[str, Word]:
     """`environment:` as mapping or list of A=b, Kubernetes' list of name and value."""
     env: dict[str, Word] = {}
     block = get_node(container, "environment" if kind == "compose" else "env")
     for name, value in iterate_items(block):
-        env[name] = _read_word(value, kind, env) or Word("", line_of(value))
+        env[name] = _read_word(value, kind, outside if kind == "compose" else env) or Word("", line_of(value))
     for entry in read_sequence(block):
-        name, word = _compose_entry(entry, env) if kind == "compose" else _kubernetes_entry(entry, env)
+        name, word = _compose_entry(entry, outside) if kind == "compose" else _kubernetes_entry(entry, env)
         if name:
             env[name] = word
     return env
@@ -203,6 +216,8 @@ def _read_word(node: Node | None, kind: str, env: dict[str, Word]) -> Word | Non
         if found.group() == "$$":
             return "$"
         name = found["name"] or found["bare"]
+        if name in env:
+            return env[name].text
         if found["op"] in (":-", "-"):
             return found["word"] or ""
         holes.append(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from matrix.preflight.foreign_variables import find_slip
 from matrix.preflight.snapshot import Snapshot
 
 # A name with the engine's own prefix that its text never reads is a no-op.
@@ -82,6 +83,8 @@ def explain_variable(name: str, snapshot: Snapshot) -> VariableReading | None:
         return VariableReading(
             "warning", "env_other_engine", f"{name} belongs to another engine than {snapshot.engine}"
         )
+    if meant := find_slip(name):
+        return VariableReading("warning", "env_misspelt", f"{name}: no library known here reads it; {meant} is read")
     if name.startswith(LIBRARY_PREFIXES):
         return None
     return VariableReading(

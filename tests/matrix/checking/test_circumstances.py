@@ -291,3 +291,21 @@ def test_compose_wants_words_too() -> None:
     text = "services:\n  glm:\n    image: vllm/vllm-openai:v0.33.0\n    command: [--model, m, -tp, 8]\n"
     (command,) = read_text(text, "compose.yaml")[0]
     assert "word_is_no_text" in {c.id for c in command.circumstances}
+
+
+@pytest.mark.parametrize(
+    ("command", "dotenv", "wanted", "value"),
+    [
+        ("--model m --tensor-parallel-size $TP", "", True, "$TP"),
+        ("--model m --tensor-parallel-size ${TP:-8}", "", False, "8"),
+        ("--model m --tensor-parallel-size ${TP}", "TP=4\n", False, "4"),
+        ("--model m --tensor-parallel-size $$TP", "", False, "$TP"),
+        ("--model m --tensor-parallel-size $OTHER", "", False, "$OTHER"),
+    ],
+)
+def test_compose_fills_its_variables_from_outside(command: str, dotenv: str, wanted: bool, value: str) -> None:
+    service = f"image: vllm/vllm-openai:v0.33.0\n    environment: {{TP: '8'}}\n    command: {command}\n"
+    text = f"services:\n  glm:\n    {service}"
+    (found,) = read_text(text, "compose.yaml", lambda path: dotenv if path == ".env" else None)[0]
+    assert ("compose_fills_from_outside" in {c.id for c in found.circumstances}) == wanted
+    assert found.argv[-1].text == value
