@@ -34,19 +34,29 @@ def judge_names(facts: Mapping[str, Any], settings: Settings) -> Iterator[CheckF
         return
     for entry in read_lists():
         setting = entry["at"].partition(".")[0]
-        value = facts["nested"].get(entry["at"]) if "." in entry["at"] else facts.get(setting)
-        if (
-            not isinstance(value, str)
-            or not decide_condition({"engine": entry["engine"], "version": entry["version"]}, facts)
-            or _is_named(value, entry)
-            or (entry.get("without") and facts["nested"].get(entry["without"]) is not None)
-        ):
+        if not decide_condition({"engine": entry["engine"], "version": entry["version"]}, facts):
             continue
-        # an index into the words: `--flag value` as the reader wrote it
+        # `--flag value` as the reader wrote it
         subject, line = settings.written(setting), settings.line(setting)
-        more = {"value": value, "at": entry["at"].rpartition(".")[2] if "." in entry["at"] else subject.split(" ")[0]}
-        more |= {"says": entry["says"], "instead": _suggest_name(value, entry), "place": entry["fact"]}
-        yield make_finding("name_of_nothing", facts, subject, level=entry.get("level"), line=line, **more)
+        for value in _list_values(entry, facts):
+            if _is_named(value, entry):
+                continue
+            at = entry["at"].rpartition(".")[2] if "." in entry["at"] else subject.split(" ")[0]
+            more = {"value": value, "at": at, "says": entry["says"], "place": entry["fact"]}
+            more["instead"] = _suggest_name(value, entry)
+            yield make_finding("name_of_nothing", facts, subject, level=entry.get("level"), line=line, **more)
+
+
+def _list_values(entry: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
+    """Return what the line gives: the value itself, and those of a list of such objects; none that is brought along."""
+    nested, last = facts["nested"], entry["at"].rpartition(".")[2]
+    own = nested.get(entry["at"]) if "." in entry["at"] else facts.get(entry["at"])
+    many = nested.get(entry["each"]) if "each" in entry else None
+    module = entry.get("without", "").rpartition(".")[2]
+    found: list[Any] = [] if module and nested.get(entry["without"]) is not None else [own]
+    if isinstance(many, list):
+        found += [one.get(last) for one in many if isinstance(one, Mapping) and not one.get(module)]
+    return [value for value in found if isinstance(value, str)]
 
 
 def _is_named(value: str, entry: Mapping[str, Any]) -> bool:

@@ -241,7 +241,7 @@ def _visible(host: Host | None, command: Command) -> Host | None:
         return None
     listed = command.env.get("CUDA_VISIBLE_DEVICES")
     count = (
-        len([d for d in listed.text.split(",") if d.strip()])
+        len({d.strip() for d in listed.text.split(",") if d.strip()})
         if listed is not None and listed.known and listed.text.strip()
         else 0
     )

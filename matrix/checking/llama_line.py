@@ -34,6 +34,8 @@ ALIASES: Final[Mapping[str, str]] = {
     "-hf": "--hf-repo",
     "-hfr": "--hf-repo",
     "-sm": "--split-mode",
+    "-hff": "--hf-file",
+    "-md": "--model-draft",
 }
 CACHE_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 WIDE: Final = frozenset({"f32", "f16", "bf16"})
@@ -132,7 +134,7 @@ def _named_values(given: Mapping[str, tuple[Word, Word | None]], build: str) -> 
 
 def _parts(given: Mapping[str, tuple[Word, Word | None]], build: str) -> Iterator[CheckFinding]:
     """Yield a model of several files that is named by another file than its first."""
-    for name in ("--model", "--model-draft", "--spec-draft-model"):
+    for name in ("--model", "--hf-file", "--model-draft", "--spec-draft-model"):
         word, value = given.get(name, (None, None))
         found = PART.search(value.text) if word is not None and value is not None else None
         if word is None or value is None or found is None or int(found["part"]) == 1:

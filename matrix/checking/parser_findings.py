@@ -14,7 +14,8 @@ from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.launchers import Command
 from matrix.checking.releases import TITLES, AskedRelease, list_versions
 from matrix.checking.rules import Decision, Level
-from matrix.checking.settings import Settings
+from matrix.checking.settings import Settings, read_kinds
+from matrix.preflight.foreign_variables import find_slip
 from matrix.preflight.snapshot import Snapshot, snapshot_for
 from matrix.preflight.verdict import Remark, preflight_launch
 from matrix.yaml.yamltext import read_data
@@ -69,6 +70,7 @@ def judge_words(
     # a snapshot without flags (pins alone) would accept every word
     if snapshot is None or not snapshot.flags:
         yield _no_snapshot(release)
+        yield from _find_slips(command)
         yield from _find_strange_flags(command, release, settings, architecture)
         return
     env = {name: word.text for name, word in command.env.items()}
@@ -79,6 +81,23 @@ def judge_words(
         if remark.kind in QUIET or _hidden(remark, settings):
             continue
         yield _make_parser_finding(remark, command, settings, snapshot)
+
+
+def _find_slips(command: Command) -> Iterator[CheckFinding]:
+    """Find misspelt variables of libraries, which no release is needed for."""
+    for name, word in command.env.items():
+        if meant := find_slip(name):
+            yield CheckFinding(
+                id="env_misspelt",
+                level="risky",
+                subject=(name,),
+                cause=f"{name}: no library known here reads it; {meant} is read.",
+                consequence=CONSEQUENCES["env_misspelt"],
+                remedy=f"Did you mean {meant}?",
+                decided_by=Decision(kind="wheel", fact="names of matrix/preflight/foreign_variables.py", read=""),
+                sources=("matrix/preflight/foreign_variables.py",),
+                line=word.line,
+            )
 
 
 def _no_snapshot(release: AskedRelease) -> CheckFinding:
@@ -170,6 +189,8 @@ def _find_nearest_word(remark: Remark, snapshot: Snapshot) -> str:
             former = read_former_flags().get(snapshot.engine, {}).get(remark.subject)
             if former is not None:
                 return f"Write {former['write']} instead." if former["write"] else f"Drop it: {former['source']}."
+            if same := _translate_flag(remark.subject, snapshot):
+                return f"Write {same} instead, which is its name here."
             close = _suggest_parser(remark.subject, list(snapshot.options))
             return f"Did you mean {close}?" if close else "Drop it; the release has no flag of such a name."
         case "env_unread":
@@ -191,6 +212,17 @@ def _find_nearest_word(remark: Remark, snapshot: Snapshot) -> str:
         case "pin":
             return "Install the version that the checkpoint's config needs, or another release."
     return ""
+
+
+def _translate_flag(option: str, snapshot: Snapshot) -> str:
+    """Return this release's own name of what another engine calls `option`; empty where settings.yaml has none."""
+    bare = option.removeprefix("--")
+    other = f"--{bare.replace('-', '_') if '-' in bare else bare.replace('_', '-')}"
+    if other in snapshot.options:
+        return other
+    written = {option, option.replace("_", "-")}
+    kind = next((kind for kind in read_kinds().values() if written & set(kind.flags)), None)
+    return next((flag for flag in kind.flags if flag in snapshot.options and flag.startswith("-")), "") if kind else ""
 
 
 def _instead_of_variable(name: str, snapshot: Snapshot) -> str:

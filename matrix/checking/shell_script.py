@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -56,7 +57,8 @@ class ShellReader:
         statements, problems = split_statements(text, self.name, first_line)
         self.problems += problems
         before = len(self.commands)  # how many there were when the statement before began
-        for statement in statements:
+        for statement, after in zip_longest(statements, statements[1:]):
+            self._read_piped(statement, after, depth)
             self._note_lost_words(statement, before)
             before = len(self.commands)
             if len(self.commands) >= MAX_COMMANDS:
@@ -65,6 +67,15 @@ class ShellReader:
                 )
                 return
             self._statement(statement, variables, depth)
+
+    def _read_piped(self, statement: Statement, after: Statement | None, depth: int) -> None:
+        """Read `cat <<EOF | ssh HOST bash`: a document that the next command runs."""
+        if after is None or not after.piped or not statement.redirections or depth >= MAX_DEPTH:
+            return
+        words = [Word(raw.literal or "$", raw.line) for raw in after.words]
+        if [raw.literal for raw in statement.words[:1]] == ["cat"] and _reads_script(words):
+            for document in statement.redirections:
+                self.read(document.body, Variables(), document.body_line or statement.line, depth + 1)
 
     def _note_lost_words(self, statement: Statement, before: int) -> None:
         """Note an option that begins a command of its own: the start in the line before was meant to take it."""

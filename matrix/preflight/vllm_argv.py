@@ -21,8 +21,13 @@ def normalise_argv(argv: Sequence[str]) -> list[str]:
 
 def _expand_optimisation(argv: Sequence[str]) -> list[str]:
     out: list[str] = []
-    for word in argv:
-        out += ["--optimization-level", word[2:].removeprefix("=")] if re.match(r"-O=?\w", word) else [word]
+    for index, word in enumerate(argv):
+        if re.match(r"-O=?\w", word):
+            out += ["--optimization-level", word[2:].removeprefix("=")]
+        else:
+            # `-O 3` has its level behind a blank; another word behind -O is left to the parser, which has no such flag
+            alone = word == "-O" and tuple(argv[index + 1 : index + 2]) in (("0",), ("1",), ("2",), ("3",))
+            out.append("--optimization-level" if alone else word)
     return out
 
 

@@ -38,6 +38,7 @@ LINES = [
     ("llama-server -m g.gguf -sm tensors", {"llama_value_unknown"}),
     ("llama-server -m g.gguf --draft-max 3", {"llama_option_removed"}),
     ("llama-server -m g.gguf --spec-draft-n-max 3", set()),
+    ("llama-server -hf a/b -hff d/g-00003-of-00007.gguf", {"llama_part_is_not_the_first"}),
     ("llama-server -m g-00002-of-00012.gguf", {"llama_part_is_not_the_first"}),
     ("llama-server -m g-00001-of-00012.gguf --model-draft d-00003-of-00004.gguf", {"llama_part_is_not_the_first"}),
 ]
