@@ -44,6 +44,7 @@ PRODUCTS: Final = {
     "groups_times_pcp": ("attn_groups", "pcp"),
     "spread_ranks": ("tp", "pp", "dp"),
 }
+LORAS: Final = 8  # max_loras_per_batch of SGLang where the line does not say
 DSA: Final = frozenset(name for name, about in ARCHITECTURES.items() if about.dsa)
 
 
@@ -132,6 +133,8 @@ def _add_group_facts(facts: dict[str, Any]) -> None:
     tiers = ("hicache", "hisparse", "lmcache", "external_linker")
     facts["tiers"] = frozenset(name for name in tiers if facts[name] is True)
     facts["adapters"] = any(facts[name] not in (None, False) for name in ("lora", "lora_paths"))
+    batched = facts["max_loras"] if facts["max_loras"] is not None else LORAS
+    facts["adapters_twice"] = 2 * batched if isinstance(batched, int) else UNKNOWN
     named = [facts[n] for n in ("attention_backend", "prefill_attention_backend", "decode_attention_backend")]
     facts["attention_named"] = UNKNOWN if UNKNOWN in named else frozenset(n for n in named if n is not None)
     seqs, tokens = facts["max_seqs"], facts["draft_tokens"]

@@ -11,6 +11,7 @@ from matrix.checking.buckets import judge_buckets
 from matrix.checking.checkpoint_findings import tell_remarks
 from matrix.checking.circumstances import judge_circumstances, split_glued
 from matrix.checking.closed_names import judge_names
+from matrix.checking.environment_values import judge_environment_values
 from matrix.checking.facts import collect_facts
 from matrix.checking.finding import CheckFinding, LineJudgement, make_finding, sort_findings
 from matrix.checking.known_failures import find_known
@@ -134,6 +135,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     findings += judge_buckets(facts, settings)
     findings += judge_names(facts, settings)
     findings += judge_model_word(facts, settings)
+    findings += judge_environment_values(command, release)
     findings += judge_sharing(facts, model, settings)
     limit = next((int(c.facts["bytes"]) for c in command.circumstances if c.id == "container_memory"), 0)
     findings += judge_memory(facts, model, host, settings, limit=limit)
