@@ -39,7 +39,7 @@ ROUNDS: Final[Mapping[Path, tuple[str, int]]] = {
     OF_HOSTS: ("everyday slips: containers, scripts, names and values", 35),
     OF_OPERATORS: ("what operators type: jobs, units, pods, ports, mounts, ends of lines", 30),
     OF_STRANGERS: ("another habit: several hosts, quoting, units, lists, manifests", 26),
-    OF_SIBLINGS: ("siblings of those, asked after those were mended, and further kinds", 29),
+    OF_SIBLINGS: ("siblings of those, asked after those were mended, and further kinds", 51),
 }
 AIM: Final = 0.9  # of the rows that are not about hardware
 HEAD: Final = """# Recall

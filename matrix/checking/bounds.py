@@ -24,7 +24,12 @@ def judge_bounds(facts: Mapping[str, Any], settings: Settings) -> Iterator[Check
     if facts["guards"] is UNKNOWN:
         return
     # a guard that bounds a field opens its words with the field's name: `gpu_memory_utilization gt=0 le=1`
-    bounded = {guard.says.partition(" ")[0]: guard for guard in facts["guards"] if guard.does == "bounds"}
+    # fields of a draft's JSON are no flags: its max_model_len starts at 1, and --max-model-len takes -1
+    bounded = {
+        guard.says.partition(" ")[0]: guard
+        for guard in facts["guards"]
+        if guard.does == "bounds" and not guard.at.startswith("config/speculative.py")
+    }
     for use in settings.uses:
         guard = bounded.get(use.flag.dest) if use.flag is not None and use.flag.type in NUMBERS else None
         # the last value counts, as for the parser; one behind an unset variable is not known, and so not out of bounds

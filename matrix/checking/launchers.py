@@ -365,6 +365,8 @@ def _unwrap(words: list[Word], env: dict[str, Word]) -> list[Word]:
             words = words[1:]
         elif name in WRAPPERS:
             words = _skip_options(words[1:], WRAPPERS[name], name)
+            if name == "xargs" and words:  # which puts what it reads behind them
+                words = [*words, Word("$xargs", words[-1].line, ("xargs",))]
         elif name in RUNNERS and [w.text for w in words[1:2]] in ([verb] for verb in RUNNERS[name][0]):
             words = _skip_options(words[2:], RUNNERS[name][1], name)
         else:

@@ -30,6 +30,9 @@ class _UnknownValue:
 
 
 UNKNOWN: Final = _UnknownValue()
+# What decides whether a model fits: a script that hands words on (`"$@"`, `$EXTRA`) mostly gets these by them. Other
+# settings keep their defaults there, since most scripts are started without a word more.
+SIZES: Final = frozenset({"tp", "pp", "dp", "nodes", "quantization", "context_given", "memory_share"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +64,13 @@ class Settings:
     holes: frozenset[str] = frozenset()  # written options whose values hold an unset variable
     options: Mapping[str, Any] = field(default_factory=dict)  # every option by each of its names -> value or True
     known: frozenset[str] = frozenset()  # options of the release's parser
+    open: bool = False  # a word of its own is an unset variable (`$EXTRA`, `"$@"`): it may give a size
 
     def value(self, name: str) -> Any:
         """Return the value of a setting; its default if the line does not give it."""
         found = self.given.get(name)
+        if found is None and self.open and name in SIZES:
+            return UNKNOWN
         return found.value if found is not None else read_kinds()[name].default
 
     def line(self, name: str) -> int:
@@ -148,6 +154,7 @@ def read_settings(command: Command, snapshot: Snapshot | None, from_file: Sequen
         holes=frozenset(holes),
         options=options,
         known=frozenset(snapshot.options),
+        open=any(use.problem == "extra" and use.written in with_holes for use in uses),
     )
 
 

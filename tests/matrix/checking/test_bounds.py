@@ -14,7 +14,7 @@ from tests.matrix.checking.test_guarded import examine
         ("--gpu-memory-utilization 0", True),
         ("--gpu-memory-utilization 1", False),
         ("--max-num-seqs 0", True),
-        ("--max-model-len -2", True),
+        ("--max-model-len -1", False),
         ("--max-model-len 128k", False),
     ],
 )

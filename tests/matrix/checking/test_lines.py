@@ -15,7 +15,7 @@ from matrix.checking.judge import CheckRequest, judge_command
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
 from matrix.checking.rules import read_book
-from matrix.checking.sources import read_words
+from matrix.checking.sources import read_text, read_words
 from matrix.checking.variables import as_words
 
 HERE = Path(__file__).parent
@@ -81,3 +81,14 @@ def test_what_the_line_leaves_out_is_named_as_its_own_engine_calls_it() -> None:
     judged = judge_command(command, CheckRequest(release=parse_release("vllm==0.24.0"), host=parse_rig("8x H200")))
     told = {word for finding in judged.findings for word in finding.subject}
     assert "--max-model-len" in told and "--context-length" not in told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [("", True), (' "$@"', False), (" $EXTRA_ARGS", False), (' "$@" -tp 1', False), (" --seed $SEED", True)],
+)
+def test_words_that_a_script_hands_on_may_give_the_sizes(words: str, *, told: bool) -> None:
+    """A wrapper without sizes is not said to be too large; a value that is unknown is no word of its own."""
+    (command,), _ = read_text(f"vllm serve zai-org/GLM-5.2-FP8{words}\n", "run.sh")
+    judged = judge_command(command, CheckRequest(release=parse_release("vllm==0.33.0"), host=parse_rig("8x B200")))
+    assert ("weights_do_not_fit" in {finding.id for finding in judged.findings}) == told
