@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -48,6 +49,18 @@ MOST_PENALTY: Final = 2.0  # OpenAI's range ends there
 THINKING_SHARE: Final = 4  # a thought costs many times an answer
 # What no engine can take another way: FastAPI's models and llama.cpp's own checks refuse each.
 INVALID: Final[Mapping[str, Any]] = {"messages": "hello", "temperature": "warm", "max_tokens": "many"}
+# Refused with 4xx by the pydantic models of vLLM (openai/chat_completion/protocol.py of 0.33.0) and SGLang
+# (openai/protocol.py of 0.5.23), as by the service whose API it is. What llama.cpp ignores (`stop: 5`) is not asked.
+MALFORMED: Final[Mapping[str, Mapping[str, Any]]] = {
+    "tools that are a word": {"tools": "x"},
+    "a tool that is a number": {"tools": [1]},
+    "a message without a role": {"messages": [{"content": "hello"}]},
+    "content that is a number": {"messages": [{"role": "user", "content": 5}]},
+    "a stop string that is a number": {"stop": [5]},
+    "a response format that there is not": {"response_format": {"type": "xml"}},
+    "a stream that is a word": {"stream": "maybe"},
+    "choices that are a word": {"n": "two"},
+}
 LEAVES: Final = 3  # streams that are left behind, one after the other
 LEFT_AFTER: Final = 2  # chunks
 
@@ -150,6 +163,12 @@ def test_refuses_what_is_invalid(client: Client, bank: Bank, evidence: EvidenceS
     expect_ok(evidence, _ask_invalid(client, bank.facts(1)[0]))
 
 
+def test_refuses_what_is_malformed(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """Tools, messages and other fields of another kind, and half a body: 4xx each, never the server's own error, and
+    the next question is answered as before."""
+    expect_ok(evidence, _ask_malformed(client, bank.facts(1)[0]))
+
+
 @pytest.mark.for_cells(claims=["ignore_eos"])
 def test_stops_working_for_nobody(
     *,
@@ -198,14 +217,27 @@ def _draw_choices_twice(client: Client, item: Item) -> Finding:
 def _ask_invalid(client: Client, item: Item) -> Iterator[Finding]:
     before = client.ask(item)
     for name, value in INVALID.items():
-        body = {**_write_body(client, item, max_tokens=1), name: value}
-        try:
-            client.post_document("/v1/chat/completions", body)
-        except EngineRefused as refused:
-            yield fields.check_refusal(item, name, refused.status, refused.body)
-        else:
-            yield fields.check_refusal(item, name, 200, "")
+        status, body = _ask_status(client, {**_write_body(client, item, max_tokens=1), name: value})
+        yield fields.check_refusal(item, name, status, body)
     yield fields.check_after_hang_up(item, before, client.ask(item), behind="invalid requests")
+
+
+def _ask_malformed(client: Client, item: Item) -> Iterator[Finding]:
+    before, sound = client.ask(item), _write_body(client, item, max_tokens=1)
+    for what, other in MALFORMED.items():
+        yield fields.check_malformed(item, what, *_ask_status(client, {**sound, **other}))
+    text = json.dumps(sound)
+    yield fields.check_malformed(item, "half a body", *_ask_status(client, text[: len(text) // 2]))
+    yield fields.check_after_hang_up(item, before, client.ask(item), behind="malformed requests")
+
+
+def _ask_status(client: Client, body: Mapping[str, Any] | str) -> tuple[int, str]:
+    """Ask, and return the status with the body of a refusal; of a 200 the reply says nothing."""
+    try:
+        client.post_document("/v1/chat/completions", body)
+    except EngineRefused as refused:
+        return refused.status, refused.body
+    return 200, ""
 
 
 def _write_body(client: Client, item: Item, *, max_tokens: int, thinking: bool = False, **more: Any) -> dict[str, Any]:

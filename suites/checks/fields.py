@@ -177,6 +177,12 @@ def check_refusal(item: Item, field: str, status: int, body: str) -> Finding:
     return _make_finding(f"invalid.{field}", item, "HTTP 4xx", f"HTTP {status}: {body[:200]}", wrong)
 
 
+def check_malformed(item: Item, what: str, status: int, body: str) -> Finding:
+    """Check that a malformed request is refused as the client's fault."""
+    wrong = [] if status in CLIENT_ERRORS else [f"HTTP {status} for {what}"]
+    return _make_finding("malformed", item, "HTTP 4xx", f"HTTP {status}: {body[:200]}", wrong)
+
+
 def check_after_hang_up(item: Item, before: Reply, after: Reply, *, behind: str = "streams were left") -> Finding:
     """Check that a greedy answer is the same after streams were left: no slot, cache or parser kept a part."""
     wrong = [] if after.content == before.content else [f"another answer than before {behind}"]

@@ -39,6 +39,7 @@ from suites.measure import loads, speed
 from suites.measure.baseline_with_relaunch import Load, MeasuredInputs
 from suites.measure.references import WEIGHTS
 from suites.measure.rendering import make_encoder
+from tests.faults.stub.refusals import read_request
 from tests.suites import world
 
 PARTS = ("context", "chunk_tokens", "page_tokens", "index_topk", "max_running_requests", "thinking")  # lengths follow
@@ -146,11 +147,12 @@ class NotingClient(Client):
             self.post_document(path, body)
         return Reply(content="", prompt_tokens=1, completion_tokens=1, finish_reason="stop")
 
-    def post_document(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def post_document(self, path: str, body: Mapping[str, Any] | str) -> Mapping[str, Any]:
         """Note a request that is no chat, without its tools; no route is there."""
-        said = body.get("messages") or body.get("input") or [{"role": "user", "content": body.get("prompt")}]
-        if isinstance(said, str):  # no valid request, and asked as such
+        given, wrong = read_request((body if isinstance(body, str) else json.dumps(body)).encode())
+        if wrong:  # no valid request, and asked as such
             raise EngineRefused(400, "")
+        said = given.get("messages") or given.get("input") or [{"role": "user", "content": given.get("prompt")}]
         name = hashlib.sha256(json.dumps(said).encode()).hexdigest()
         self.notes.note(Item(id=name, kind="noted", messages=tuple(said)), thinking=path in THINKING_ROUTES)
         raise EngineRefused(404, "")

@@ -15,6 +15,7 @@ from tests.faults.suite_tests import (
     FILLED,
     FOR_NOBODY,
     INVALID,
+    MALFORMED,
     THINK_BESIDE,
     UNWATCHED,
 )
@@ -149,5 +150,19 @@ FAULTS: Mapping[str, Fault] = {
         kills=(INVALID,),
         touches=lambda asked: isinstance(asked.body.get("messages"), str),
         instead=(500, "application/json", PLANTED),
+    ),
+    "fails_on_half_a_body": Fault(
+        family="lifecycle",
+        does="a body that ends in its middle gets HTTP 500",
+        kills=(MALFORMED,),
+        touches=lambda asked: not asked.body,
+        instead=(500, "application/json", PLANTED),
+    ),
+    "takes_a_malformed_stop": Fault(
+        family="lifecycle",
+        does="stop strings that are numbers get HTTP 200",
+        kills=(MALFORMED,),
+        touches=lambda asked: asked.body.get("stop") == [5],
+        instead=(200, "application/json", b'{"choices": []}'),
     ),
 }

@@ -64,6 +64,7 @@ class Asked:
     told_before: bool = False  # what the request before this one wanted: a thought or none
     spoiled: bool = False  # its prefix was not computed to its end, as where a client hung up
     beside: tuple[Asked, ...] = ()  # requests in work when this one came
+    refused: int = 0  # requests before it that were no valid ones
     prompt: str = ""
     form: Json = None  # what the reply must be: {"schema": ...}, {"object": True} or {"choices": [...]}
 
@@ -124,7 +125,7 @@ class Defect:
     drift: Mapping[str, Drift] = field(default_factory=dict)  # the same, by the number of the request
     more_metrics: Callable[[int], str] = field(default=lambda requests: "")  # lines behind the others
     after_hang_up: HangUp = "stops"
-    refuses_with: int = 400  # what is no valid request
+    refuses_with: Mapping[str, int] = field(default_factory=dict)  # status of an invalid field's refusal, else 400
     chunk_factor: int = 1  # times the chunk size that was asked for
     healthy: bool = True
     bank: str = "glm5"  # whose questions it is asked

@@ -88,7 +88,7 @@ class StubEngine:
         self._book: dict[str, Item] = {}
         self._counted: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._requests = self._inside = self._most_inside = self._loads = 0
+        self._requests = self._inside = self._most_inside = self._loads = self.refused = 0
         self._cached: dict[str, int] = {}  # prefix -> its tokens
         self._before: Item | None = None
         self._thought_before = False
@@ -208,6 +208,7 @@ class StubEngine:
                 told_before=self._thought_before,
                 spoiled=prefix in self._half_read.values(),
                 beside=tuple(self._open.values()),
+                refused=self.refused,
                 **_read_fields(request),
             )
             if prefix not in self._cached:

@@ -16,7 +16,6 @@ from tests.faults.suite_tests import (
     FILLED,
     HELD_BACK,
     HOT_TEXTS,
-    INVALID,
     LEFT,
     OWN_WORDS,
     PENALTY,
@@ -204,12 +203,6 @@ DEFECTS: Mapping[str, Defect] = {
         family="fields",
         kills=(FILLED,),
         damage=when(lambda a: a.fills, lambda a, asked: replace(a, status=500)),
-    ),
-    "fails_on_what_is_invalid": Defect(
-        does="a request that is no valid one gets HTTP 500 instead of 4xx",
-        family="fields",
-        kills=(INVALID,),
-        refuses_with=500,
     ),
     "keeps_what_was_left": Defect(
         does="an answer after an abandoned stream ends with text that the stream did not deliver",

@@ -8,7 +8,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Protocol
@@ -18,6 +18,7 @@ from tests.faults.stub import surfaces
 from tests.faults.stub.claims import Claims
 from tests.faults.stub.defect import Answer, Defect
 from tests.faults.stub.dialect import Dialect, Setting
+from tests.faults.stub.refusals import read_request
 from tests.faults.stub.replies import document, events, spent
 
 Json = Any
@@ -42,6 +43,7 @@ class Engine(Protocol):
     claims: Claims
     api_key: str
     in_process: bool
+    refused: int
     stopping: threading.Event
 
     @property
@@ -84,13 +86,6 @@ def _events_of(answer: Answer, speaks: Dialect, request: Mapping[str, Json]) -> 
 def _counts_stream(surface: str, request: Mapping[str, Json]) -> bool:
     """As vLLM and SGLang do: a stream of completions counts only where it is asked to."""
     return surface != "completions" or bool((request.get("stream_options") or {}).get("include_usage"))
-
-
-def find_invalid(request: Mapping[str, Json]) -> str:
-    """Return what is wrong with a chat's fields; empty for none."""
-    kinds: Mapping[str, type | tuple[type, ...]] = {"messages": list, "temperature": (int, float), "max_tokens": int}
-    wrong = [name for name, kind in kinds.items() if name in request and not isinstance(request[name], kind)]
-    return f"invalid {', '.join(wrong)}" if wrong else ""
 
 
 class Server(ThreadingHTTPServer):
@@ -141,13 +136,20 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json(401, stub.dialect.error(401, "invalid API key"))
         if self.path.startswith(SLOTS):
             return self._json(*stub.take_slot(self.path.removeprefix(SLOTS)))
-        if (wrong := find_invalid(given := json.loads(body))) and self.path == CHAT:
-            return self._json(stub.defect.refuses_with, stub.dialect.error(stub.defect.refuses_with, wrong))
+        given, wrong = read_request(body)
+        if wrong and self.path == CHAT:
+            return self._refuse(wrong)
         request = surfaces.as_chat(self.path, given)
         try:
             return self._reply(stub.answer(request), request)
         finally:
             stub.leave()
+
+    def _refuse(self, wrong: Sequence[str]) -> None:
+        stub = self.server.stub
+        stub.refused += 1
+        status = next((found for name in wrong if (found := stub.defect.refuses_with.get(name))), 400)
+        self._json(status, stub.dialect.error(status, f"invalid {', '.join(wrong)}"))
 
     def _reply(self, answer: Answer, request: Mapping[str, Json]) -> None:
         stub = self.server.stub

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from matrix.__main__ import main
@@ -51,9 +53,12 @@ def test_list_fits_and_names_each_known_failure_once(capsys: pytest.CaptureFixtu
     lines = run(capsys, "list")
     assert max(map(len, lines[:-1])) <= WIDTH
     assert sum("planted_fsfs_tool_results" in line for line in lines) == 1
-    [row] = [line for line in lines if line.startswith("cpu.llamacpp_2026_10_11549.canary_fsfs.indexcache ")]
+    [at] = [i for i, line in enumerate(lines) if line.startswith("cpu.llamacpp_2026_10_11549.canary_fsfs.indexcache ")]
+    numbers = lines[at].split()[-1]
+    for line in itertools.takewhile(lambda line: line.startswith(" "), lines[at + 1 :]):  # goes on under the column
+        numbers += line.strip()
     [legend] = [line for line in lines if line.endswith(" planted_fsfs")]
-    ends = [[int(n) for n in run_.split("-")] for run_ in row.split()[-1].split(",")]  # 3-7,13
+    ends = [[int(n) for n in run_.split("-")] for run_ in numbers.split(",")]  # 3-7,13
     assert any(run_[0] <= int(legend.split()[0]) <= run_[-1] for run_ in ends)
 
 

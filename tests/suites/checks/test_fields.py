@@ -180,6 +180,13 @@ def test_what_is_invalid_is_the_clients_fault(status: int, *, ok: bool) -> None:
     assert fields.check_refusal(ITEM, "messages", status, "{}").ok is ok
 
 
+@pytest.mark.parametrize("what", ["tools that are a word", "a message without a role", "half a body"])
+@pytest.mark.parametrize(("status", "ok"), [(400, True), (422, True), (500, False), (200, False)])
+def test_what_is_malformed_is_the_clients_fault(what: str, status: int, *, ok: bool) -> None:
+    found = fields.check_malformed(ITEM, what, status, "{}")
+    assert (found.ok, found.detail) == (ok, "" if ok else f"HTTP {status} for {what}")
+
+
 @pytest.mark.parametrize(("text", "ok"), [("a b" * 2, True), (" so so", False), ("a ba", False), ("", False)])
 def test_the_named_token_fills_the_reply(text: str, *, ok: bool) -> None:
     assert fields.check_biased_token(ITEM, text, "a b", 2).ok is ok
