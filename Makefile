@@ -6,6 +6,9 @@ PY := .venv/bin/python
 OUT ?= reports/out
 # Extra pytest arguments: make matrix ARGS="--depth full" (the last --depth counts)
 ARGS ?=
+# Of `make test`: a quarter of its time is waiting (for engines, sockets, signals), which one worker more than cores fills.
+# Workers steal tests from each other to the end; in shares one of them was alone with the slow tests of tests/suites.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # The tests start Python hundreds of times. Where the environment forbids bytecode (many container images do), each of
 # them would compile pytest and this project again, for two thirds of its time. Empty means: not forbidden.
 export PYTHONDONTWRITEBYTECODE :=
@@ -61,7 +64,7 @@ test: .venv/page.stamp .venv/bin/glm-matrix ## the project's own tests, linters 
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/glm-matrix lint
-	@$(PY) -m pytest tests -n logical $(ARGS)
+	@$(PY) -m pytest tests -n $(WORKERS) --dist worksteal $(ARGS)
 
 registry: .venv/bin/glm-matrix ## derive our own certificates (docs/registry) again from their raw replies
 	@.venv/bin/glm-matrix registry check docs/registry

@@ -279,7 +279,7 @@ VALUES = [
     st.lists(st.one_of(st.sampled_from(FLAGS), st.sampled_from(VALUES)), max_size=12),
     st.sampled_from(["sglang", "vllm", "trtllm"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_no_words_raise(words: list[str], engine: str) -> None:
     release = {"sglang": "sglang==0.5.23", "vllm": "vllm==0.33.0", "trtllm": "trtllm==1.3.0rc26"}[engine]
     command = Command(engine=engine, entry=engine, argv=words_of(words))
@@ -309,7 +309,7 @@ CONFIG = st.dictionaries(st.sampled_from(KEYS), JSON, max_size=6)
 
 
 @given(CONFIG)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_config_raises(config: dict[str, Any]) -> None:
     for engine, release in (("sglang", "sglang==0.5.17"), ("vllm", "vllm==0.33.0")):
         command = Command(

@@ -87,10 +87,18 @@ def scripts_of_each() -> dict[str, str]:
     return found
 
 
+def name_shape(plan: Plan) -> tuple[str, str, str]:
+    """Name what a launch's script is made of, without its numbers: bash parses 4 as it parses 8."""
+    words = plan.argv(model="m", host="h", port="p", api_key_env="k")
+    written = [plan.values(section) for section in sorted(plan.sections)]
+    made = (words, sorted(plan.env.items()), plan.patch_names, written)
+    return plan.cell.engine.id, plan.cell.checkpoint.id, re.sub(r"\d+", "0", repr(made))
+
+
 def test_bash_parses_the_launch_of_every_plan_and_a_whole_script_of_each_kind() -> None:
-    launches = {p.fingerprint: p for p in (make_plan(MATRIX, cell) for cell in CELLS.values())}
+    launches = {name_shape(p): p for p in (make_plan(MATRIX, cell) for cell in CELLS.values())}
     texts = [render_serving_script(p, ODD, ("launch",)) for p in launches.values()]
-    assert len(texts) > 1000
+    assert len(texts) > 500
     whole = "\n".join([*texts, *scripts_of_each().values()])
     done = subprocess.run(["bash", "-n"], input=whole, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
