@@ -59,6 +59,7 @@ from reports.evidence.attempts import order_by_time, order_files
 from reports.evidence.by_cell import Unstreamable, is_large, without_garbage_collection
 from reports.evidence.defuse import defuse_line
 from reports.evidence.given import unpack_given
+from reports.evidence.sealed import read_sealed_files
 from reports.evidence.source_state import read_commit_time, read_source_state
 from reports.evidence.summary import make_board
 from reports.evidence.thin_records import ThinEvidence, read_thin
@@ -183,10 +184,11 @@ def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
     policy_file = policy.load_policy(args.policy) if args.policy else None  # first: evidence takes minutes to read
     files = list_evidence(args)
     thin = _read_thin(files) if policy_file and args.verb != "ablation" else None
-    records, sealed = (thin.records, thin.sealed) if thin else (_read_in_order(files), None)
     if policy_file is None:
+        records = _read_in_order(files)
         require_results(files, records)
         return JudgedEvidence(records=records, verdict=None)
+    records, sealed = (thin.records, thin.sealed) if thin else read_sealed_files(files)
     found, doc = policy_file
     matrix, now = load_matrix(), datetime.now(UTC)
     with begin_replay(args, files) as replay:  # as long as what the policy expects takes, or longer

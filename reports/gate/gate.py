@@ -97,7 +97,7 @@ def judge_evidence(
     sealed: Mapping[str, bool] | None = None,
 ) -> Verdict:
     """List every reason for red, in the order in which a person fixes them: the run, then cell by cell. `earlier`
-    holds the policy's baseline, `sealed` which runs are sealed where `records` are thin and cannot say it."""
+    holds the policy's baseline, `sealed` which runs are known to be sealed or not, as thin `records` cannot say it."""
     whole = make_board(records, {c.id: c.facts for c in expected}, {c.id: c.owed for c in expected})
     depths = [*tell_depths(policy.depth, policy.depth_unknown, [c.id for c in expected], records, now.date())]
     rows = {row.cell: row for row in whole.rows}
@@ -218,7 +218,7 @@ def _check_runs(
     if not records:
         yield "evidence", "There is no evidence: nothing ran."
     for run, own in split_runs(records).items():
-        whole = evidence.is_sealed(own) if sealed is None else sealed[run]
+        whole = sealed[run] if sealed and run in sealed else evidence.is_sealed(own)
         yield from _check_run(policy, run, own, now, continued=run in links.continued, sealed=whole)
     for r in order_by_time(records):
         if isinstance(r, Result) and not r.cell and r.status not in policy.allow:

@@ -258,7 +258,7 @@ def _index_file(connection: sqlite3.Connection, path: Path, name: str, stamp: tu
     try:
         found, why = read_sealed(path), ""
     except ConfigError as error:
-        found, why = SealedRuns(runs={}, sealed=frozenset()), "; ".join(p.message for p in error.problems)
+        found, why = SealedRuns(records=[], runs={}, sealed=frozenset()), "; ".join(p.message for p in error.problems)
     runs = {_make_storable(run): own for run, own in found.runs.items()}
     sealed = {*map(_make_storable, found.sealed)}
     with _transaction(connection):
