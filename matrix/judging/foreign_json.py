@@ -3,7 +3,7 @@
 sent                             Python alone                     here
 200,000 brackets                 RecursionError                   refused
 an integer of 5,000 digits       ValueError, or 40 kB of number   refused beyond 64 bits
-a key twice in one object        the last wins                    refused
+a key twice in one object        the last wins                    refused, but where it need not be `unique`
 bytes that are no UTF-8          surrogates, or UnicodeError      refused
 NaN, Infinity                    a float                          a float to be judged, or refused: `numbers`
 half of a surrogate pair         a lone surrogate                 kept: a check shall see what a user would
@@ -24,15 +24,16 @@ class UnreadableJson(ValueError):
     """The text is not JSON that a careful reader accepts."""
 
 
-def parse_foreign_json(payload: bytes | str, *, numbers: bool = True) -> Any:
-    """Parse one JSON value. `numbers`: NaN and Infinity become floats, to be judged where they are used.
+def parse_foreign_json(payload: bytes | str, *, numbers: bool = True, unique: bool = True) -> Any:
+    """Parse one JSON value. `numbers`: NaN and Infinity become floats, to be judged where they are used. Not `unique`:
+    a key may occur twice, and the last wins; such a text has no NaN either.
 
     Raises:
         UnreadableJson: in one line, what is wrong with it. No other exception comes out of any text.
     """
     try:
         text = payload.decode("utf-8") if isinstance(payload, bytes) else payload
-        value = _decode_text(_LENIENT if numbers else _STRICT, text)
+        value = _decode_text((_LENIENT if numbers else _STRICT) if unique else _REPEATED, text)
         # counting brackets is cheap and rules out depth for nearly every reply; the walk is for the rest
         if text.count("[") + text.count("{") > DEEPEST:
             require_shallow(value)
@@ -103,6 +104,7 @@ def _refuse_constant(name: str) -> float:
     raise UnreadableJson(f"{name} is not JSON")
 
 
+_REPEATED: Final = json.JSONDecoder(parse_int=_parse_integer, parse_constant=_refuse_constant)
 _LENIENT: Final = json.JSONDecoder(object_pairs_hook=_make_object, parse_int=_parse_integer)
 _STRICT: Final = json.JSONDecoder(
     object_pairs_hook=_make_object, parse_int=_parse_integer, parse_constant=_refuse_constant

@@ -109,6 +109,12 @@ def _find_wrong_list(position: Mapping[str, Any], tops: Sequence[Mapping[str, An
     own = [value for each, value in zip(tops, values, strict=True) if each["token"] == position["token"]]
     if own and not any(abs(value - position["logprob"]) <= SAME or value == position["logprob"] for value in own):
         yield f"the chosen token has the logprob {position['logprob']:.4g}, and {own[0]:.4g} among the candidates"
+    # A list holds the likeliest: who is not in it is less likely than its last, or it is another position's.
+    if values and not own and position["logprob"] > min(values) + SAME:
+        yield (
+            f"the chosen token has the logprob {position['logprob']:.4g} and is none of its candidates, the last of"
+            f" which has {min(values):.4g}: they are another position's"
+        )
 
 
 def _wrong_candidate(candidate: Any, *, least: float) -> Iterator[str]:

@@ -350,8 +350,11 @@ def make_headline(shown: View) -> str:
     judged = shown.judged
     rows = [row for row in judged if not row.not_run]
     red = {reason.cell for reason in shown.verdict.reasons} if shown.verdict else set()
-    green = sum(row.status in GREEN and row.cell not in red for row in rows)
+    slow = shown.verdict.speed_unasked if shown.verdict else frozenset()
+    passed = [row for row in rows if row.status in GREEN or (row.status is Status.MISSING and row.cell in slow)]
+    green = sum(row.cell not in red for row in passed)
     cells = f"{green} of {len(rows)} cells passed what they ran"
+    cells += f", the speed of {len(slow)} was not asked" if slow else ""
     if missing := len(judged) - len(rows):
         cells += f", {missing} {'cells' if missing != 1 else 'cell'} did not run, as known"
     cells += f", {len(noted)} with a note" if (noted := {t.cell for t in shown.noted}) else ""

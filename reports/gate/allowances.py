@@ -94,6 +94,14 @@ class AllowedTag(ExplainedAllowance):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnaskedSpeed(ExplainedAllowance):
+    """Cells whose speed need not be asked, for a while: engines that share a GPU from first to last have none, and that
+    of a canary says nothing of the checkpoint behind it. Answers are no part of this."""
+
+    cells: str  # glob over cell ids
+
+
+@dataclass(frozen=True, kw_only=True)
 class FailedStop(Allowance):
     """Engines that may crash while they are being stopped, for a while."""
 
@@ -131,8 +139,9 @@ def find_longest(clauses: Iterator[Clause] | Sequence[Clause]) -> Clause | None:
 
 Clauses = Mapping[str, Sequence[Any]]  # by key of the policy
 
-WITH_REASON = ("not_replayed", "depth_unknown", "identity", "unproven", "predictions", "attached", "allow_tags")
-OF_CELLS = ("not_replayed", "identity", "unproven", "predictions", "attached", "shutdown")
+_EXPLAINED = ("not_replayed", "identity", "unproven", "predictions", "attached", "speed_unasked")
+WITH_REASON = (*_EXPLAINED, "depth_unknown", "allow_tags")
+OF_CELLS = (*_EXPLAINED, "shutdown")
 
 
 def find_allowance_problems(doc: Document, clauses: Clauses) -> Iterator[Problem]:

@@ -14,12 +14,14 @@ from typing import Final
 
 from matrix.planning.images import find_tag
 from reports.compare.prediction import Prediction
-from reports.evidence.summary import CellRow
+from reports.evidence.summary import CellRow, SettledTest
 from reports.evidence.types import ENDED, Run
 from reports.expected import ExpectedCell
-from reports.gate.allowances import Softened, find_longest
+from reports.gate.allowances import Softened, UnaskedSpeed, find_longest
+from reports.gate.owed import tell_missing
 from reports.gate.policy import Policy
 
+SPEED: Final = "throughput"  # the suite
 TOLD_STOPS: Final = frozenset({"clean", "trouble", "hang", ENDED})
 
 
@@ -64,6 +66,37 @@ def _tell_unmet(p: Prediction) -> str:
     if p.outcome == "absent" and p.of_effect:
         return f"whether {p.feature} changes {p.what} as predicted cannot be judged: {p.detail}."
     return ""
+
+
+def tell_unexcused(policy: Policy, row: CellRow, today: date) -> Iterator[tuple[str, str]]:
+    """Yield a rule and a sentence for each suite with an owed test that did not run, but for a speed that a clause
+    leaves out today."""
+    yield from tell_missing(row, policy.depth, lambda suite: suite != SPEED)
+    clause = _find_unasked_speed(policy, row.cell)
+    softened = (Softened(rule, text, clause) for rule, text in tell_missing(row, policy.depth, SPEED.__eq__))
+    yield from ((each.rule, each.tell_red()) for each in softened if each.is_red(today))
+
+
+def _find_unasked_speed(policy: Policy, cell: str) -> UnaskedSpeed | None:
+    return find_longest([c for c in policy.speed_unasked if fnmatchcase(cell, c.cells)])
+
+
+def find_unasked_speed(policy: Policy, shown: Sequence[CellRow], today: date) -> dict[str, UnaskedSpeed]:
+    """Find the cells whose speed was not asked, as a clause allows today."""
+    absent = (row for row in shown if not row.not_run and any(_is_absent_speed(t) for t in row.tests))
+    found = ((row.cell, _find_unasked_speed(policy, row.cell)) for row in absent)
+    return {cell: clause for cell, clause in found if clause and clause.until >= today}
+
+
+def _is_absent_speed(test: SettledTest) -> bool:
+    return test.suite == SPEED and test.result is None
+
+
+def tell_unasked_speed(unasked: Mapping[str, UnaskedSpeed]) -> Iterator[str]:
+    """Yield a sentence for each clause by which the speed of cells was not asked, with how many cells those are."""
+    for clause, count in Counter(unasked.values()).items():
+        text = f"The speed of {count} {'cells' if count != 1 else 'cell'} was not asked ({clause.cells})."
+        yield Softened("missing", text, clause).tell_accepted()
 
 
 def find_untold_stops(row: CellRow, runs: Mapping[str, Run]) -> Iterator[tuple[str, str]]:

@@ -31,9 +31,12 @@ from reports.gate.accepted_identity import doubt_identity, tell_accepted
 from reports.gate.allowed import (
     find_softened_features,
     find_softened_launch,
+    find_unasked_speed,
     find_untold_stops,
     tell_softened,
     tell_stops,
+    tell_unasked_speed,
+    tell_unexcused,
 )
 from reports.gate.base import link_runs, tell_uncarried
 from reports.gate.bounds import RULE as BOUNDS
@@ -41,7 +44,7 @@ from reports.gate.bounds import judge_bounds
 from reports.gate.depth import tell_depths
 from reports.gate.flakes import judge_attempts
 from reports.gate.known_failures import tell_known_failures, tell_not_run
-from reports.gate.owed import is_absent, tell_contradicted, tell_hidden, tell_missing
+from reports.gate.owed import is_absent, tell_contradicted, tell_hidden
 from reports.gate.policy import Policy
 from reports.gate.speed import judge_speed
 
@@ -80,6 +83,7 @@ class Verdict:
     told: tuple[str, ...] = ()  # what is to be known of it, green or red
     board: Board = field(default_factory=Board)  # of everything that was judged, for the reports that show it
     not_replayed: int = 0  # cells of which something could not be judged again from kept replies
+    speed_unasked: frozenset[str] = frozenset()  # cells of which nothing but the speed was left out, as a clause allows
     left_out: int = 0  # required cells that were not judged, since no run selected them
 
     @property
@@ -124,6 +128,7 @@ def judge_evidence(
     # Each cell alone may be excused; all of them together mean that nobody has asked anything.
     if shown and all(row.not_run for row in shown):
         reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
+    unasked = find_unasked_speed(policy, shown, now.date())
     told = (
         *links.tell(),
         *(text for red, text in depths if not red),
@@ -133,6 +138,7 @@ def judge_evidence(
         *tell_accepted(policy, shown),
         *tell_stops(shown),
         *tell_softened(policy, expected, shown, predicted, now.date()),
+        *tell_unasked_speed(unasked),
         *(f"same answers: {s}" for s in alike if s.outcome == "same"),
         *(f"another backend: {b}" for b in beside if b.prompts and b.outcome != "differs"),
     )
@@ -145,6 +151,7 @@ def judge_evidence(
         backends=beside,
         told=told,
         board=whole,
+        speed_unasked=frozenset(unasked),
     )
 
 
@@ -285,7 +292,7 @@ def _check_cell(
     yield from _check_launch(policy, row, now.date())
     yield from doubt_identity(policy, row, now.date())
     yield from tell_known_failures(cell, row, now.date())
-    yield from tell_missing(row, policy.depth)
+    yield from tell_unexcused(policy, row, now.date())
     yield from tell_hidden(row, records)
     yield from tell_contradicted(row, records)
     if row.not_run:

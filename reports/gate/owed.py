@@ -7,7 +7,7 @@ cell is red.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -23,9 +23,11 @@ SAID_CHARS: Final = 200
 PASSED: Final = frozenset({Status.PASS, Status.MEASURED})
 
 
-def tell_missing(row: CellRow, depth: Depth) -> Iterator[tuple[str, str]]:
-    """Yield a rule and a sentence for each suite with an owed test that did not run."""
-    absent = sorted((t for t in row.tests if is_absent(t)), key=lambda t: (t.suite, t.name))
+def tell_missing(
+    row: CellRow, depth: Depth, takes: Callable[[str], bool] = lambda suite: True
+) -> Iterator[tuple[str, str]]:
+    """Yield a rule and a sentence for each suite that `takes` takes and that has an owed test that did not run."""
+    absent = sorted((t for t in row.tests if is_absent(t) and takes(t.suite)), key=lambda t: (t.suite, t.name))
     for suite, tests in groupby(absent, key=lambda t: t.suite):
         names = [t.name for t in tests]
         if len(names) == 1:

@@ -17,6 +17,8 @@ attached:                                # engines that somebody else started (-
   - {cells: "cpu.*", owner: me, why: I started it by hand, until: 2027-01-31}
 allow_tags:                              # images that were launched by a tag, which somebody may move
   - {image: "vllm/vllm-openai:*", owner: me, why: recorded before images had pins, until: 2027-01-31}
+speed_unasked:                           # cells whose tests of throughput left no result; never of another suite
+  - {cells: "sm90x1.*", owner: me, why: engines shared the GPU throughout, until: 2027-01-31}
 identity:                                # parts of an attached server (--accept-identity) that may be another's
   - {cells: "cpu.llamacpp_*", parts: [version], owner: me, why: it tells a build number only, until: 2027-01-31}
 not_replayed:                            # cells whose replies were not kept, each by name and until a day
@@ -77,6 +79,7 @@ from reports.gate.allowances import (
     FailedStop,
     NotReplayed,
     NotRun,
+    UnaskedSpeed,
     Unpredicted,
     Unproven,
     find_allowance_problems,
@@ -136,6 +139,7 @@ class Policy:
     predictions: tuple[Unpredicted, ...] = ()  # else a prediction that does not hold, or is not judged, is red
     attached: tuple[Attached, ...] = ()  # else an engine that somebody else started is red
     allow_tags: tuple[AllowedTag, ...] = ()  # else an image that was launched without a digest is red
+    speed_unasked: tuple[UnaskedSpeed, ...] = ()  # else an owed test of throughput that left no result is red
     identity: tuple[AcceptedIdentity, ...] = ()  # else what the user accepted of an attached server is red
     not_replayed: tuple[NotReplayed, ...] = ()  # else what cannot be judged again from its replies is red
     accepted: tuple[Accepted, ...] = ()  # else evidence of another source, or of an unknown one, is red

@@ -126,7 +126,8 @@ def _find_unfit(reply: Reply, schema: Mapping[str, Json] | None) -> list[str]:
 
     wrong = [] if reply.finish_reason == "stop" else [f"finish_reason is {reply.finish_reason!r}, not 'stop'"]
     try:
-        value = parse_foreign_json(reply.content, numbers=False)
+        # No grammar of an engine counts keys (RFC 8259 says SHOULD), so a free object may have one twice.
+        value = parse_foreign_json(reply.content, numbers=False, unique=schema is not None)
     except UnreadableJson as error:
         return [*wrong, f"not JSON ({error})"]
     errors = jsonschema.Draft202012Validator(schema or {"type": "object"}).iter_errors(value)

@@ -170,6 +170,9 @@ def test_a_nan_refutes_a_recording_and_tells_what_was_compared() -> None:
         (-0.1, [("a", -0.1), ("b", -0.1)], "add up to 1.81"),
         (-2.0, [("b", -2.0), ("a", -0.5)], "order of their likelihood"),
         (-0.6, [("a", -0.1), ("b", -3.0)], "the chosen token has the logprob -0.6, and -0.1"),
+        (-0.6, [("b", -1.0), ("c", -2.0)], "-0.6 and is none of its candidates, the last of which has -2"),
+        (-2.0, [("b", -1.0), ("c", -2.0)], ""),  # as likely as the last
+        (-9.0, [("b", -1.0), ("c", -2.0)], ""),  # sampled
         (-0.1, [("a", -0.1), ("b", -3.0), ("c", -math.inf), ("d", -math.inf)], ""),
         (-0.1, [("a", -4.0), ("a", -0.1)], "order"),
         (-4.0, [("a", -0.1), ("a", -4.0)], ""),  # two special tokens that print alike

@@ -21,6 +21,7 @@ CLAUSES = {
     "unproven": f"{{cells: '*.mtp', features: [mtp], {WHO}}}",
     "predictions": f"{{cells: '*.mtp', features: [mtp], signature: mtp does not change bytes as predicted, {WHO}}}",
     "attached": f"{{cells: '*.mtp', {WHO}}}",
+    "speed_unasked": f"{{cells: '*.mtp', {WHO}}}",
     "shutdown": f"{{cells: '*.mtp', signature: by SIGSEGV when stopped, issue: {ISSUE}, owner: me, until: {END}}}",
     "allow_tags": f"{{image: 'vllm/vllm-openai:*', {WHO}}}",
 }
@@ -80,6 +81,7 @@ def test_a_clause_says_who_why_and_until_when(tmp_path: Path, key: str, change: 
         ("unproven", ("'*.mtp'", "'*.mpt'"), "matches no required cell"),
         ("predictions", ("'*.mtp'", "'*.mpt'"), "matches no required cell"),
         ("attached", ("'*.mtp'", "'*.mpt'"), "matches no required cell"),
+        ("speed_unasked", ("'*.mtp'", "'*.mpt'"), "matches no required cell"),
         ("unproven", ("[mtp]", "[]"), "names no feature"),
         ("predictions", ("[mtp]", "[]"), "names no feature"),
         ("unproven", ("[mtp]", "['*']"), "none of these cells asks for '*'"),

@@ -13,7 +13,7 @@ from reports.board.terminal import render_markdown
 from reports.board.text import make_view
 from reports.evidence.summary import make_board
 from reports.gate import gate
-from reports.gate.allowances import AllowedTag, Attached, FailedStop, Unpredicted, Unproven
+from reports.gate.allowances import AllowedTag, Attached, FailedStop, UnaskedSpeed, Unpredicted, Unproven
 from reports.gate.gate import Verdict
 from reports.gate.policy import Policy
 from tests.reports import world
@@ -103,6 +103,36 @@ def test_it_is_red_without_a_clause_told_with_one_and_red_once_it_has_ended(case
 def test_a_clause_about_something_else_allows_nothing(other: str) -> None:
     case, clause = OTHERS[other]
     assert judge(case, clause).reasons == judge(case).reasons
+
+
+SLOW = UnaskedSpeed(cells="cpu.*", **WHO)
+
+
+def _leave_out(suite: str, *clauses: UnaskedSpeed) -> Verdict:
+    """Judge green evidence of cells that owe a test of `suite`, too, which nobody asked."""
+    owing = [replace(c, owed=(*c.owed, f"suites/test_{suite}.py::test_more[{c.id}]")) for c in EXPECTED]
+    return gate.judge_evidence(replace(POLICY, speed_unasked=clauses), owing, world.seal(world.green()), now=NOW)
+
+
+def test_a_speed_that_nobody_asked_is_red_unless_a_clause_says_so_and_is_told_then() -> None:
+    found, allowed = _leave_out("throughput"), _leave_out("throughput", SLOW)
+    assert {(r.rule, r.cell) for r in found.reasons} == {("missing", c.id) for c in EXPECTED}
+    assert allowed.green, allowed.reasons
+    assert [line for line in allowed.told if "was not asked (cpu.*)" in line] == _list_accepted(allowed)
+    headline = render_markdown(make_view(allowed.board, allowed)).splitlines()
+    assert any(
+        f"{len(EXPECTED)} of {len(EXPECTED)} cells passed what they ran, the speed of" in line for line in headline
+    )
+
+
+def test_no_clause_about_speed_leaves_anything_else_out() -> None:
+    late = replace(SLOW, until=TODAY - timedelta(days=1))
+    assert all("accepted that until 2026-11-20 only." in r.text for r in _leave_out("throughput", late).reasons)
+    assert not _leave_out("throughput", late).green
+    assert _leave_out("needle", SLOW).reasons == _leave_out("needle").reasons
+    assert {r.cell for r in _leave_out("throughput", replace(SLOW, cells=PLAIN)).reasons} == {
+        c.id for c in EXPECTED if c.id != PLAIN
+    }
 
 
 def test_the_clause_that_holds_longest_counts() -> None:

@@ -103,6 +103,14 @@ def test_a_demanded_document_is_judged(changed: Any, said: str) -> None:
     assert said in found.detail
 
 
+def test_a_free_object_may_have_a_key_twice_and_one_under_a_schema_may_not() -> None:
+    twice = replace(SAID, content='{"a": 2, "a": 1}')
+    assert arguments.check_json(ITEM, twice, None, check="structured.object").ok
+    assert "twice" in arguments.check_json(ITEM, twice, SCHEMA, check="structured.schema").detail
+    broken = replace(SAID, content='{"a": NaN, "a": 1}')
+    assert not arguments.check_json(ITEM, broken, None, check="structured.object").ok
+
+
 @pytest.mark.parametrize(
     ("content", "finish", "cut"),
     [

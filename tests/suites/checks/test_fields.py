@@ -104,6 +104,8 @@ def test_one_text_for_every_seed_is_no_sample() -> None:
     same, other = Reply(content="a"), Reply(content="b")
     assert fields.check_sampled(ITEM, [same, same, other]).ok
     assert "one text for every seed" in fields.check_sampled(ITEM, [same, same, same]).detail
+    thoughts = [Reply(content="", reasoning=said) for said in "ab"]
+    assert fields.check_sampled(ITEM, thoughts).ok
 
 
 def test_one_candidate_is_the_greedy_text() -> None:
@@ -111,6 +113,13 @@ def test_one_candidate_is_the_greedy_text() -> None:
     assert fields.check_narrowed(ITEM, greedy, greedy, "top_k").ok
     found = fields.check_narrowed(ITEM, greedy, other, "top_k")
     assert (found.check, found.detail) == ("fields.narrowed.top_k", "top_k left more than one token to the sampler")
+
+
+@pytest.mark.parametrize(("gap", "ok"), [(0.0, True), (3.0, False)])
+def test_two_tokens_as_likely_are_both_the_greedy_text(gap: float, ok: bool) -> None:
+    tops = [{"token": "a", "logprob": -0.7}, {"token": "b", "logprob": -0.7 - gap}]
+    greedy = Reply(content="a", logprobs=({**tops[0], "top_logprobs": tops},))
+    assert fields.check_narrowed(ITEM, greedy, Reply(content="b"), "top_p").ok is ok
 
 
 def whole(index: int, content: str = "a", finish: str = "stop", **message: Any) -> dict[str, Any]:
