@@ -15,7 +15,7 @@ from itertools import takewhile
 from operator import itemgetter
 from typing import Any
 
-from matrix.judging.extremes import find_largest
+from matrix.judging.extremes import find_largest, find_smallest
 from matrix.judging.observation import Rung
 from matrix.judging.proof import FeatureProof, Outcome
 
@@ -110,10 +110,10 @@ def _find_wrong_list(position: Mapping[str, Any], tops: Sequence[Mapping[str, An
     if own and not any(abs(value - position["logprob"]) <= SAME or value == position["logprob"] for value in own):
         yield f"the chosen token has the logprob {position['logprob']:.4g}, and {own[0]:.4g} among the candidates"
     # A list holds the likeliest: who is not in it is less likely than its last, or it is another position's.
-    if values and not own and position["logprob"] > min(values) + SAME:
+    if values and not own and position["logprob"] > (least := find_smallest(values)) + SAME:
         yield (
             f"the chosen token has the logprob {position['logprob']:.4g} and is none of its candidates, the last of"
-            f" which has {min(values):.4g}: they are another position's"
+            f" which has {least:.4g}: they are another position's"
         )
 
 

@@ -201,6 +201,8 @@ def test_what_pytest_is_held_against_in_ci_is_there_and_is_what_the_gates_name()
     assert folder.is_dir()
     for path in (CHECKOUT / "ci/gates").glob("sm*.yaml"):
         found, _ = policy.load_policy(path)
+        if found.speed_unasked:  # there is none to hold against anything
+            continue
         assert found.throughput and (path.parent / found.throughput.baseline).resolve() == folder.resolve()
 
 

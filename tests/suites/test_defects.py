@@ -58,7 +58,9 @@ def test_every_suite_test_can_be_turned_red() -> None:
     """An assertion that no defect turns red proves nothing."""
     named = {test for defect in DEFECTS.values() for test in defect.kills}
     # The stub hands out no selection, whose plants are recorded rows, and has no tokenizer: a fault of the proxy.
+    # A long context is filled at `release` alone, by the body that fills a canary's.
     excused = {
+        "test_fills_a_long_context_to_its_end",
         "test_changes_output_only_beyond_index_topk",
         "test_selects_what_the_reference_selects",
         BIASED_NAMED,

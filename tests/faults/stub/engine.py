@@ -44,7 +44,7 @@ API_KEY_ENV: Final = "STUB_API_KEY"
 DRAFT_ACCEPTED: Final = 0.8  # of the drafts, one token each, when healthy
 HEALTHY: Final = Defect(family="none", kills=())
 RENDERED: Final = ("fact", "chat")
-HOT: Final = 4.0  # temperature
+HOT: Final = 2.0  # temperature
 STRONG: Final = 1.5  # frequency_penalty: no token is said twice
 NARROW_SHARE: Final = 0.01  # of top_p
 _FILLER = re.compile(r"^(?: a)*\n")  # none where the question has the wanted length by itself
