@@ -14,11 +14,12 @@ from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.launchers import Command
 from matrix.checking.releases import AskedRelease
 from matrix.checking.settings import read_number
+from matrix.preflight.environment import ENGINE_PREFIXES, name_today
 from matrix.preflight.values import READERS
 from matrix.yaml.yamltext import read_data
 
 VALUES: Final = Path(__file__).with_name("environment_values.yaml")
-PREFIXES: Final[Mapping[str, tuple[str, ...]]] = {"vllm": ("VLLM_",), "sglang": ("SGLANG_", "SGL_")}
+ENGINES: Final = frozenset({"vllm", "sglang"})  # whose variables were read
 WORDS: Final = frozenset({"true", "1", "yes", "y", "false", "0", "no", "n"})  # EnvBool of SGLang
 OFF: Final = frozenset({"off", "no", "false", "n", "disable", "disabled", "none", ""})
 
@@ -33,13 +34,15 @@ def _read_kinds(engine: str) -> tuple[str, Mapping[str, str], Mapping[str, list[
 
 def judge_environment_values(command: Command, release: AskedRelease) -> Iterator[CheckFinding]:
     """Yield each variable that the release reads and whose text it refuses, or takes for another one."""
-    prefixes, snapshot = PREFIXES.get(command.engine, ()), release.snapshot
-    own = {n: w for n, w in command.env.items() if prefixes and n.startswith(prefixes) and w.known}
-    if not own or snapshot is None:
+    snapshot = release.snapshot
+    if command.engine not in ENGINES or snapshot is None:
+        return
+    own = {n: w for n, w in command.env.items() if n.startswith(ENGINE_PREFIXES[command.engine]) and w.known}
+    if not own:
         return
     wheels, kinds, choices = _read_kinds(command.engine)
     for written, word in own.items():
-        name = f"SGLANG_{written[4:]}" if written.startswith("SGL_") else written
+        name = name_today(written, command.engine)
         wanted = _explain(command.engine, kinds.get(name, ""), choices.get(name, []), word.text)
         if wanted and name in snapshot.env:
             more = {"name": written, "value": word.text, "wanted": wanted, "wheels": wheels}

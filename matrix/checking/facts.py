@@ -18,6 +18,7 @@ from matrix.checking.settings import UNKNOWN, Settings, read_kinds
 from matrix.checking.sharing import KEYS, read_sharing, stage_starts
 from matrix.checking.weight_blocks import add_block_facts
 from matrix.preflight.checkpoints.architectures import ARCHITECTURES
+from matrix.preflight.environment import name_today
 from matrix.preflight.guards import read_guards
 from matrix.preflight.snapshot import Snapshot
 
@@ -83,9 +84,7 @@ def collect_facts(
     # every option under each of its names, for checks about flags that settings.yaml has no name for
     facts["option"] = settings.options
     env = {name: word.text if word.known else UNKNOWN for name, word in command.env.items()}
-    if command.engine == "sglang":
-        # environ.py gives a variable of the former prefix the name of today, where it has none of its own
-        env |= {f"SGLANG_{name[4:]}": text for name, text in env.items() if name.startswith("SGL_")}
+    env |= {today: text for name, text in env.items() if (today := name_today(name, command.engine)) != name}
     facts["env"] = PartlyRead(env) if command.unread_env else env
     facts["pins"] = _collect_pins(snapshot, installed)
     facts["installed"] = frozenset(installed)

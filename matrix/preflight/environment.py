@@ -64,6 +64,15 @@ class VariableReading:
     message: str
 
 
+def name_today(name: str, engine: str) -> str:
+    """Return the name under which an engine reads a variable.
+
+    Every SGLang wheel that was looked at (0.5.10.post1, 0.5.17, 0.5.23) rewrites its former prefix at its import.
+    """
+    former = engine == "sglang" and name.startswith("SGL_")
+    return f"SGLANG_{name.removeprefix('SGL_')}" if former else name
+
+
 def explain_variable(name: str, snapshot: Snapshot) -> VariableReading | None:
     """None when the variable is read, or is none of the engine's business."""
     # before the plain question: a deprecated variable is read as well
@@ -71,8 +80,7 @@ def explain_variable(name: str, snapshot: Snapshot) -> VariableReading | None:
         return VariableReading("warning", "env_deprecated", f"{name}: {snapshot.env_deprecated[name]}")
     if name in snapshot.env:
         return None
-    # every wheel that was looked at (0.5.10.post1, 0.5.17, 0.5.23) rewrites the prefix at its import, with a warning
-    if snapshot.engine == "sglang" and name.startswith("SGL_") and (today := f"SGLANG_{name[4:]}") in snapshot.env:
+    if (today := name_today(name, snapshot.engine)) in snapshot.env:
         return VariableReading("warning", "env_deprecated", f"{name}: read as {today}, the prefix of today")
     if name in MISLEADING:
         return VariableReading("warning", "env_misleading", f"{name}: {MISLEADING[name]}")

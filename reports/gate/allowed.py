@@ -14,11 +14,11 @@ from typing import Final
 
 from matrix.planning.images import find_tag
 from reports.compare.prediction import Prediction
-from reports.evidence.summary import CellRow, SettledTest
+from reports.evidence.summary import CellRow
 from reports.evidence.types import ENDED, Run
 from reports.expected import ExpectedCell
 from reports.gate.allowances import Softened, UnaskedSpeed, find_longest
-from reports.gate.owed import tell_missing
+from reports.gate.owed import is_absent, tell_missing
 from reports.gate.policy import Policy
 
 SPEED: Final = "throughput"  # the suite
@@ -83,13 +83,9 @@ def _find_unasked_speed(policy: Policy, cell: str) -> UnaskedSpeed | None:
 
 def find_unasked_speed(policy: Policy, shown: Sequence[CellRow], today: date) -> dict[str, UnaskedSpeed]:
     """Find the cells whose speed was not asked, as a clause allows today."""
-    absent = (row for row in shown if not row.not_run and any(_is_absent_speed(t) for t in row.tests))
+    absent = (row for row in shown if not row.not_run and any(t.suite == SPEED and is_absent(t) for t in row.tests))
     found = ((row.cell, _find_unasked_speed(policy, row.cell)) for row in absent)
     return {cell: clause for cell, clause in found if clause and clause.until >= today}
-
-
-def _is_absent_speed(test: SettledTest) -> bool:
-    return test.suite == SPEED and test.result is None
 
 
 def tell_unasked_speed(unasked: Mapping[str, UnaskedSpeed]) -> Iterator[str]:

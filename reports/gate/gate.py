@@ -107,8 +107,7 @@ def judge_evidence(
     rows = {row.cell: row for row in whole.rows}
     links = link_continuations(records)
     said = [*tell_lost(records, links), *_check_runs(policy, expected, records, now, links, sealed=sealed)]
-    said += (("retry", text) for text in whole.retries.problems)
-    said += (("continue", text) for text in links.problems)
+    said += [*(("retry", text) for text in whole.retries.problems), *(("continue", text) for text in links.problems)]
     said += (("depth", text) for red, text in depths if red)
     reasons = [Reason(cell="", rule=rule, text=text) for rule, text in said]
     in_order, up = order_by_time(records), _list_started(rows)
@@ -139,8 +138,7 @@ def judge_evidence(
         *tell_stops(shown),
         *tell_softened(policy, expected, shown, predicted, now.date()),
         *tell_unasked_speed(unasked),
-        *(f"same answers: {s}" for s in alike if s.outcome == "same"),
-        *(f"another backend: {b}" for b in beside if b.prompts and b.outcome != "differs"),
+        *_tell_alike(alike, beside),
     )
     return Verdict(
         policy=policy,
@@ -153,6 +151,12 @@ def judge_evidence(
         board=whole,
         speed_unasked=frozenset(unasked),
     )
+
+
+def _tell_alike(alike: Sequence[SameAnswers], beside: Sequence[AcrossBackends]) -> Iterator[str]:
+    """Yield where a cell answers as its like does: in another layout, then with another backend."""
+    yield from (f"same answers: {s}" for s in alike if s.outcome == "same")
+    yield from (f"another backend: {b}" for b in beside if b.prompts and b.outcome != "differs")
 
 
 def _list_other_answers(alike: Sequence[SameAnswers], beside: Sequence[AcrossBackends]) -> Iterator[Reason]:
