@@ -130,6 +130,7 @@ def test_no_clause_about_speed_leaves_anything_else_out() -> None:
     assert all("accepted that until 2026-11-20 only." in r.text for r in _leave_out("throughput", late).reasons)
     assert not _leave_out("throughput", late).green
     assert _leave_out("needle", SLOW).reasons == _leave_out("needle").reasons
+    assert [r.rule for r in _leave_out("needle", SLOW).reasons] == ["missing"] * len(EXPECTED)
     assert {r.cell for r in _leave_out("throughput", replace(SLOW, cells=PLAIN)).reasons} == {
         c.id for c in EXPECTED if c.id != PLAIN
     }
