@@ -318,13 +318,20 @@ def _checkpoint(path: str | None) -> tuple[Mapping[str, Any] | None, frozenset[s
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
+    from matrix.judging.file_kinds import name_json_kind, name_refusal  # late: a line without --config reads none
+
     raw = _bytes(path, MAX_JSON_BYTES)
     try:
-        data = json.loads(raw)
+        # of bytes json reads UTF-16 and a byte order mark, too, and no engine does
+        data = json.loads(raw.decode("utf-8"))
     # ten thousand brackets are valid JSON, and more than the decoder's stack
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 0)
-        raise ConfigError([Problem(str(path), line, "", f"not JSON: {getattr(error, 'msg', error)}")]) from None
+        why, kind = getattr(error, "msg", error), name_json_kind(raw)
+        told = f"it is {kind} ({why})" if kind else why
+        raise ConfigError([Problem(str(path), line, "", f"not JSON: {told}")]) from None
     if not isinstance(data, dict):
         raise ConfigError([Problem(str(path), 1, "", f"expected a JSON object, got {type(data).__name__}")])
+    if refused := name_refusal(data):
+        raise ConfigError([Problem(str(path), 1, "", f"it is {refused}")])
     return data

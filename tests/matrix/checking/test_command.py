@@ -248,6 +248,29 @@ def test_bad_usage_is_told_once(words: list[str], part: str, capsys: pytest.Capt
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"<!DOCTYPE html><html>Sign in</html>", "it is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "it is a Git LFS pointer"),
+        (b"\x1f\x8b\x08\x00", "it is gzip bytes"),
+        (b'{"error": "Repository not found"}', "a server's answer and not the file: 'Repository not found'"),
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        ('{"index_topk": 2048}'.encode("utf-16"), "UTF-16"),
+    ],
+)
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors.index.json"])
+def test_what_lies_there_instead_of_json_is_told_by_its_kind(
+    name: str, content: bytes, part: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / name).write_bytes(content)
+    assert main(["--config", str(tmp_path), "--", "vllm", "serve", "x"]) == 2
+    err = capsys.readouterr().err
+    assert part in err
+    assert f"{tmp_path / name}" in err
+
+
 def test_a_pipe_that_does_not_end_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert main([str(tmp_path / "pipe")]) == 2
