@@ -16,7 +16,7 @@ from matrix.yaml.structure import require_entries
 LISTS: Final = Path(__file__).with_name("closed_names.yaml")
 NEEDED: Final = {"lists": ("at", "engine", "version", "names", "says", "fact")}
 # The file is opened only for lines that give one of these: most do not, and every check pays for a file.
-SETTINGS: Final = ("draft_algorithm", "chat_template", "kv_transfer", "overrides", "executor")
+SETTINGS: Final = ("draft_algorithm", "chat_template", "kv_transfer", "overrides", "executor", "compilation")
 
 
 @cache

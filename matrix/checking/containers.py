@@ -47,6 +47,7 @@ SWITCHES: Final = frozenset(
 
 
 SIZE: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[kmgt]?)(?:i?b)?", re.IGNORECASE)
+CDI: Final = "nvidia.com/gpu="
 MOST_PORTS: Final = 100  # of a range
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 -- looked for among mounts
 
@@ -69,6 +70,7 @@ def read_docker_run(words: Sequence[Word], host: Mapping[str, Word]) -> Containe
     """Read the words behind `docker run`. `host`: the surrounding environment, for `-e NAME` without a value."""
     env: dict[str, Word] = {}
     gpus, entrypoint = "", None
+    devices: list[str] = []
     files: tuple[Word, ...] = ()
     options: list[tuple[Word, str]] = []
     unknown = False
@@ -86,7 +88,7 @@ def read_docker_run(words: Sequence[Word], host: Mapping[str, Word]) -> Containe
                 entrypoint=entrypoint,
                 command=tuple(words[at + 1 :]),
                 env=env,
-                gpus=gpus,
+                gpus=gpus or _join_devices(devices),
                 env_files=files,
                 options=tuple(options),
                 open=unknown,
@@ -116,7 +118,14 @@ def read_docker_run(words: Sequence[Word], host: Mapping[str, Word]) -> Containe
             entrypoint = value
         elif name == "--gpus":
             gpus = value.text.strip("\"'")
+        elif name == "--device" and value.text.startswith(CDI):
+            devices.append(value.text.removeprefix(CDI))
     return ContainerLine(entrypoint=entrypoint, env=env, gpus=gpus)
+
+
+def _join_devices(listed: Sequence[str]) -> str:
+    """Return devices of CDI (`nvidia.com/gpu=0`, one option each) as `--gpus` lists them; "" where all are given."""
+    return f"device={','.join(listed)}" if listed and "all" not in listed else ""
 
 
 def _names_image(words: Sequence[Word]) -> bool:

@@ -5,6 +5,7 @@ vLLM turns them into numbers by `int()`, and its start ends; SGLang warns and go
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.launchers import Command
 from matrix.checking.releases import AskedRelease
 from matrix.checking.settings import read_number
+from matrix.errors import find_nearest
 from matrix.preflight.environment import ENGINE_PREFIXES, name_today
 from matrix.preflight.values import READERS
 from matrix.yaml.yamltext import read_data
@@ -22,6 +24,17 @@ VALUES: Final = Path(__file__).with_name("environment_values.yaml")
 ENGINES: Final = frozenset({"vllm", "sglang"})  # whose variables were read
 WORDS: Final = frozenset({"true", "1", "yes", "y", "false", "0", "no", "n"})  # EnvBool of SGLang
 OFF: Final = frozenset({"off", "no", "false", "n", "disable", "disabled", "none", ""})
+
+ALLOCATOR_VARIABLES: Final = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
+# Names that PyTorch's allocator splits its variable into; a later one may have more, so only a near miss is told.
+ALLOCATOR: Final = frozenset(
+    """
+    backend max_split_size_mb max_non_split_rounding_mb roundup_power2_divisions garbage_collection_threshold
+    expandable_segments release_lock_on_cudamalloc release_lock_on_hipmalloc pinned_use_cuda_host_register
+    pinned_use_hip_host_register pinned_num_register_threads pinned_reserve_segment_size_mb
+    pinned_use_background_threads graph_capture_record_stream_reuse per_process_memory_fraction
+    """.split()  # noqa: SIM905
+)
 
 
 @cache
@@ -34,6 +47,7 @@ def _read_kinds(engine: str) -> tuple[str, Mapping[str, str], Mapping[str, list[
 
 def judge_environment_values(command: Command, release: AskedRelease) -> Iterator[CheckFinding]:
     """Yield each variable that the release reads and whose text it refuses, or takes for another one."""
+    yield from _judge_allocator(command)
     snapshot = release.snapshot
     if command.engine not in ENGINES or snapshot is None:
         return
@@ -49,6 +63,20 @@ def judge_environment_values(command: Command, release: AskedRelease) -> Iterato
             more["instead"] = _suggest_value(kinds.get(name, ""), word.text)
             id_ = f"variable_of_no_value_{command.engine}"
             yield make_finding(id_, more, f"{written}={word.text}", line=word.line)
+
+
+def _judge_allocator(command: Command) -> Iterator[CheckFinding]:
+    """Yield options of PyTorch's allocator that look like one and are none: `expandable_segment:True`."""
+    for name in ALLOCATOR_VARIABLES:
+        word = command.env.get(name)
+        if word is None or not word.known:
+            continue
+        for part in re.sub(r"\[[^\]]*\]", "", word.text).split(","):
+            option = part.partition(":")[0].strip()
+            near = find_nearest(option, ALLOCATOR) if option and option not in ALLOCATOR else None
+            if near:
+                more = {"name": name, "option": option, "near": near}
+                yield make_finding("allocator_option_of_no_name", more, f"{name}={word.text}", line=word.line)
 
 
 def _explain(engine: str, kind: str, choices: list[str], text: str) -> str:

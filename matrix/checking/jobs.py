@@ -1,21 +1,22 @@
-"""How many GPUs of a host a batch job asks for: directives of Slurm and PBS, options of srun."""
+"""How many GPUs of a host a batch job asks for: directives of Slurm, PBS and LSF, options of srun."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import PurePosixPath
 from typing import Final
 
 from matrix.checking.variables import Word
 
-DIRECTIVE: Final = re.compile(r"^#(?:SBATCH|PBS)[ \t]+(.*)$", re.M)
-# --gres=gpu:h200:4, --gpus-per-node=4, -l select=1:ngpus=4; --gpus (-G) counts the GPUs of all hosts
+DIRECTIVE: Final = re.compile(r"^#(?:SBATCH|PBS|BSUB)[ \t]+(.*)$", re.M)
+# --gres=gpu:h200:4, --gpus-per-node=4, -l select=1:ngpus=4, -gpu num=4; --gpus (-G) counts the GPUs of all hosts
 OF_A_HOST: Final = (
     re.compile(r"--gres[= ]\S*?gpu(?::[a-z][\w.-]*)?:(\d+)"),
     re.compile(r"--gpus-per-node[= ](?:[a-z][\w.-]*:)?(\d+)"),
     re.compile(r"\bngpus=(\d+)"),
+    re.compile(r"-gpu[= ]\"?(?:[^\"\s]*:)?num=(\d+)"),  # of each host, unless LSF is set up otherwise
 )
 OF_THE_JOB: Final = re.compile(r"(?:--gpus|-G)[= ]?(?:[a-z][\w.-]*:)?(\d+)\b(?!\S)")
 NODES: Final = re.compile(r"(?:--nodes[= ]|-N[= ]?)(\d+)\b")
@@ -33,6 +34,18 @@ def read_step_gpus(words: Sequence[Word]) -> str:
     # up to the program: behind it stand words of the engine
     options = takewhile(lambda w: w.text.startswith("-") or w.text.replace(":", "").isalnum(), words[1:])
     return _count_gpus(" ".join(w.text for w in options))
+
+
+def read_step_image(words: Sequence[Word]) -> Word | None:
+    """Return the image of pyxis (`srun --container-image=nvcr.io#nvidia/x:1`), as docker would write its name."""
+    if not words or PurePosixPath(words[0].text).name != "srun":
+        return None
+    for word, after in pairwise((*words, Word(""))):
+        name, equals, value = word.text.partition("=")
+        if name == "--container-image":
+            text = (value if equals else after.text).removeprefix("docker://")
+            return Word(text.replace("#", "/", 1), word.line, word.holes)
+    return None
 
 
 def _count_gpus(text: str) -> str:

@@ -20,6 +20,12 @@ MODULES: Final = {
     "vllm.entrypoints.openai.run_server": "vllm",
     "tensorrt_llm.commands.serve": "trtllm",
 }
+# Programs that start an engine themselves and take its options beside their own, which the engine's parser never sees.
+AROUND: Final = {
+    "dynamo.vllm": "vllm",
+    "dynamo.sglang": "sglang",
+    "sglang_router.launch_server": "sglang",
+}
 SCRIPTS: Final = {"launch_server.py": "sglang", "api_server.py": "vllm"}
 PROGRAMS: Final = {
     "sglang": "sglang",
@@ -145,6 +151,7 @@ class Command:
     beside: str = ""  # what runs at the same time as it: "shell" (its line ends in &, or detached), "services"
     read_as: str = ""  # of a form that a program of its own completes (a Helm chart): what was read of it
     circumstances: tuple[Circumstance, ...] = ()
+    around: bool = False  # a program that starts the engine takes options of its own among these words
 
     @property
     def where(self) -> str:
@@ -163,6 +170,7 @@ class Start:
     host: str = ""  # where ssh starts it
     requirements: tuple[str, ...] = ()  # `uv run --with vllm==0.28.0`: what the wrapper installs for it
     circumstances: tuple[Circumstance, ...] = ()
+    around: bool = False
 
 
 def find_start(words: Sequence[Word]) -> Start | None:
@@ -222,7 +230,7 @@ def _requirements(words: Sequence[Word]) -> tuple[str, ...]:
 
 
 def _started(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
-    program = PurePosixPath(rest[0].text).name
+    program = PurePosixPath(rest[0].text).name.removesuffix(".exe")
     if program in CONTAINERS:
         return _container(rest, env)
     if program in ("kubectl", "oc"):
@@ -266,8 +274,12 @@ def _module(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
         if rest[index - 1].text in ("-X", "-W"):  # the value of Python's own option
             continue
         if word.text == "-m" and index + 1 < len(rest):
-            engine = MODULES.get(rest[index + 1].text)
+            module = rest[index + 1].text
+            engine = MODULES.get(module)
             argv = tuple(rest[index + 2 :])
+            if module in AROUND:
+                entry = f"python -m {module}"
+                return Start(kind="engine", engine=AROUND[module], entry=entry, argv=argv, env=env, around=True)
             if engine is None:
                 return None
             # the module is the `vllm` program itself, whose other verbs serve nothing
@@ -287,10 +299,13 @@ def _module(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
 
 def _container(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
     texts = [w.text for w in rest[1:3]]
-    skip = 2 if texts[:1] == ["run"] else 3 if texts == ["container", "run"] else 0
-    if not skip:
+    # what `create` makes is started later, with the words that it was made with
+    starts = texts[:1] in (["run"], ["create"]), texts in (["container", "run"], ["container", "create"])
+    if texts == ["service", "create"]:  # of a swarm, whose options are others
+        return Start(kind="container", entry=f"{rest[0].text} service", argv=tuple(rest[3:]), env=env)
+    if not any(starts):
         return None
-    return Start(kind="container", entry=rest[0].text, argv=tuple(rest[skip:]), env=env)
+    return Start(kind="container", entry=rest[0].text, argv=tuple(rest[2 if starts[0] else 3 :]), env=env)
 
 
 def _kubectl(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:

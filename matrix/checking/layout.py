@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from matrix.checking.settings import UNKNOWN
+
+SIZES: Final = ("tp", "pp", "dp", "ep", "nodes")
 
 
 def add_layout_facts(facts: dict[str, Any]) -> None:
     """Ranks, and heads of one rank, where the sizes are known."""
     tp, pp, dp, heads = facts["tp"], facts["pp"], facts["dp"], facts["heads"]
+    sizes = [facts[name] for name in SIZES]
+    facts["ranks_below_one"] = any(isinstance(n, int) and n < 1 for n in sizes)
     numbers = [n for n in (tp, pp, dp) if not isinstance(n, int)]
     if numbers:
         facts.update(ranks=UNKNOWN, heads_per_rank=UNKNOWN, host_ranks=UNKNOWN)

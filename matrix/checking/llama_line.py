@@ -36,6 +36,9 @@ ALIASES: Final[Mapping[str, str]] = {
     "-sm": "--split-mode",
     "-hff": "--hf-file",
     "-md": "--model-draft",
+    "-ot": "--override-tensor",
+    "-otd": "--override-tensor-draft",
+    "-ts": "--tensor-split",
 }
 CACHE_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 WIDE: Final = frozenset({"f32", "f16", "bf16"})
@@ -84,6 +87,7 @@ def judge_llama(command: Command) -> Iterator[CheckFinding]:
             yield make_finding("llama_option_unknown", more, name.text, line=name.line)
     yield from _values(given, command.argv)
     yield from _named_values(given, build)
+    yield from _shapes(given, build)
     yield from _parts(given, build)
     yield from _cut_numbers(given)
     yield from _caches(given)
@@ -129,6 +133,19 @@ def _named_values(given: Mapping[str, tuple[Word, Word | None]], build: str) -> 
         near = find_nearest(value.text, names)
         more = {"option": word.text, "value": value.text, "values": ", ".join(names), "build": build}
         more["instead"] = f"Write {near}" if near else "Write one of them"
+        yield make_finding("llama_value_unknown", more, f"{word.text} {value.text}", line=word.line)
+
+
+def _shapes(given: Mapping[str, tuple[Word, Word | None]], build: str) -> Iterator[CheckFinding]:
+    """Yield values that have not the form of their option: `-ot exps` names no buffer."""
+    for name, shape in _read_file()["shapes"].items():
+        word, value = given.get(name, (None, None))
+        if word is None or value is None or not value.known:
+            continue
+        if all(re.fullmatch(shape["form"], part) for part in re.split("[,/]" if "split" in name else ",", value.text)):
+            continue
+        more = {"option": word.text, "value": value.text, "values": shape["wants"], "build": build}
+        more["instead"] = f"Write {shape['wants']}"
         yield make_finding("llama_value_unknown", more, f"{word.text} {value.text}", line=word.line)
 
 

@@ -80,6 +80,9 @@ def judge_words(
     for remark in report.remarks:
         if remark.kind in QUIET or _hidden(remark, settings):
             continue
+        # of a program that starts the engine itself: whose option it is, its own or nobody's, is not known here
+        if command.around and remark.kind in ("unknown_flag", "extra_argument"):
+            continue
         yield _make_parser_finding(remark, command, settings, snapshot)
 
 

@@ -12,9 +12,10 @@ from typing import Final
 from matrix.checking.circumstances import note_early, note_sudo, note_variables
 from matrix.checking.containers import entry_point_of, image_engine, note_container, read_docker_run
 from matrix.checking.environment_file import note_docker_file, read_environment_file
-from matrix.checking.jobs import read_job_gpus, read_step_gpus
+from matrix.checking.jobs import read_job_gpus, read_step_gpus, read_step_image
 from matrix.checking.launchers import CONTAINERS, Circumstance, Command, Start, Text, find_start, split_remote
 from matrix.checking.releases import parse_requirement
+from matrix.checking.translated import needs_translation, translate_script
 from matrix.checking.variables import Variables, Word, array_words, expand_word, split_assignment
 from matrix.checking.words import NAME, RawWord, Redirection, Statement, split_statements
 from matrix.errors import Problem
@@ -93,7 +94,15 @@ class ShellReader:
         self.installed.update(pair for text in found.requirements if (pair := parse_requirement(text)) is not None)
         if found.kind == "engine":
             self._note(
-                Command(engine=found.engine, entry=found.entry, argv=found.argv, env=merged, file=self.name, line=line)
+                Command(
+                    engine=found.engine,
+                    entry=found.entry,
+                    argv=found.argv,
+                    env=merged,
+                    file=self.name,
+                    line=line,
+                    around=found.around,
+                )
             )
         elif depth >= MAX_DEPTH:
             self.problems.append(
@@ -225,13 +234,14 @@ class ShellReader:
         env = {**variables.environment(), **leading}
         self.start(found, words[0].line, env, depth)
         noted = (*note_early(words, leading), *note_sudo(words, env, words[0].line))
-        gpus = read_step_gpus(words) or self.job_gpus
+        gpus, image = read_step_gpus(words) or self.job_gpus, read_step_image(words)
         # of two branches one runs, and the steps of a job get GPUs of their own
         alone = self.branches or PurePosixPath(words[0].text).name == "srun"
         beside = "shell" if statement.background and not alone else ""
         self.commands[: self.ended] = [replace(c, beside="") for c in self.commands[: self.ended]]
         self.commands[before:] = [
-            replace(c, gpus=c.gpus or gpus, beside=c.beside or beside) for c in self.commands[before:]
+            replace(c, gpus=c.gpus or gpus, image=c.image or image, beside=c.beside or beside)
+            for c in self.commands[before:]
         ]
         self.add_circumstances(before, noted)
 
@@ -319,7 +329,7 @@ def read_script(text: str, name: str, beside: Beside = no_file) -> tuple[list[Co
     """Read every engine that the text of a shell script (or a single line) starts."""
     reader = ShellReader(name, beside)
     reader.job_gpus = read_job_gpus(text)
-    reader.read(text)
+    reader.read(translate_script(text, name) if needs_translation(text, name) else text)
     return reader.commands, reader.problems
 
 

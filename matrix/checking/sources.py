@@ -19,8 +19,13 @@ FENCE: Final = re.compile(
 SHELLS: Final = frozenset(("", "bash", "sh", "shell", "console", "shell-session", "zsh", "text"))
 # A shell escapes the carriage return, and the line ends; `#!/bin/bash\r` names a program that is nowhere.
 BROKEN: Final = re.compile(r"\\\r\n|\A#![^\n]*\r\n")
+JSON_TEXT: Final = re.compile(r'\A\s*\{\s*"(apiVersion|kind|services|spec|metadata|items)"\s*:')
+PYTHON_NAME: Final = re.compile(r"\.py[w3]?$", re.IGNORECASE)
+PYTHON_TEXT: Final = re.compile(r"^(?:from (?:vllm|sglang)\b[\w.]* import |import (?:vllm|sglang|subprocess)\b)", re.M)
 YAML_NAME: Final = re.compile(r"\.ya?ml$", re.IGNORECASE)
-YAML_TEXT: Final = re.compile(r"^(apiVersion|kind|services|version|name|x-[\w-]+)\s*:", re.M)
+YAML_TEXT: Final = re.compile(
+    r"^(apiVersion|kind|services|version|name|x-[\w-]+|type|resources|setup|run|jobs|on|applications|stages)\s*:", re.M
+)
 
 
 def read_text(text: str, name: str, beside: Beside = no_file) -> tuple[list[Command], list[Problem]]:
@@ -35,6 +40,14 @@ def read_text(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
         from matrix.checking.yaml_services import read_services  # late: a line on a terminal needs no YAML
 
         return read_services(text, name, beside)
+    if text.lstrip().startswith("{") and JSON_TEXT.search(text):  # kubectl and compose take JSON, which is YAML
+        from matrix.checking.yaml_services import read_services
+
+        return read_services(text, name, beside)
+    if may_be_python(text, name):
+        from matrix.checking.python_program import read_python
+
+        return read_python(text, name, beside)
     if is_dockerfile(text, name):
         return read_dockerfile(text, name)
     if is_unit(text):
@@ -51,7 +64,15 @@ def read_text(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
 
 
 def _is_yaml(text: str) -> bool:
-    return re.search(r"^\s+(image|containers|spec|services)\s*:|^services\s*:", text, re.M) is not None
+    held = r"^\s+(image|containers|spec|services|script|engine_kwargs)\s*:|^(services|run|commands|jobs)\s*:"
+    return re.search(held, text, re.M) is not None
+
+
+def may_be_python(text: str, name: str) -> bool:
+    """Whether a text is a Python program: by its name, or by an import of an engine where no shell's line is."""
+    return PYTHON_NAME.search(name) is not None or (
+        PYTHON_TEXT.search(text) is not None and not text.startswith("#!/bin")
+    )
 
 
 def read_words(

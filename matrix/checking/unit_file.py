@@ -1,22 +1,34 @@
-"""systemd units and supervisor programs -> the engines that they start."""
+"""systemd units, supervisor programs and podman's quadlets -> the engines that they start."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from matrix.checking.containers import note_memory
-from matrix.checking.launchers import Circumstance, Command, find_start
+from matrix.checking.launchers import Circumstance, Command, Start, find_start
 from matrix.checking.shell_script import Beside, ShellReader, no_file
 from matrix.checking.variables import Variables, Word, expand_word
 from matrix.checking.words import Statement, split_statements
 from matrix.errors import Problem
 
-UNIT: Final = re.compile(r"^\[(Service|program:[^\]]+)\]\s*$", re.M)
+UNIT: Final = re.compile(r"^\[(Service|Container|program:[^\]]+)\]\s*$", re.M)
 PREFIXES: Final = "-@:+!|"  # of ExecStart: how systemd treats the exit code and the privileges
 SPECIFIER: Final = re.compile(r"%[a-zA-Z]")
 MAX_LINES: Final = 20_000
+# Keys of a quadlet's [Container] -> the option of podman run that they become.
+QUADLET: Final[Mapping[str, str]] = {
+    "AddDevice": "--device",
+    "PublishPort": "--publish",
+    "Volume": "--volume",
+    "Network": "--network",
+    "ShmSize": "--shm-size",
+    "Environment": "--env",
+    "EnvironmentFile": "--env-file",
+    "Entrypoint": "--entrypoint",
+    "Memory": "--memory",
+}
 SHOWN: Final = 60  # characters of a line that is told
 
 
@@ -28,6 +40,9 @@ def read_unit(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
     """Read every ExecStart and every supervisor command with the environment of its section."""
     reader = ShellReader(name, beside)
     for entries in _sections(text):
+        if any(key == "Image" for key, _, _ in entries):
+            _read_quadlet(reader, entries)
+            continue
         env = Variables()
         for key, value, line in entries:
             match key:
@@ -45,6 +60,27 @@ def read_unit(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
                 _read_start(reader, value.lstrip(PREFIXES), line, env)
         reader.add_circumstances(before, tuple(_note_unit(entries)))
     return reader.commands, reader.problems
+
+
+def _read_quadlet(reader: ShellReader, entries: Sequence[tuple[str, str, int]]) -> None:
+    """`[Container]` of podman: its keys are options of `podman run`, Exec the words behind the image."""
+    options: list[Word] = []
+    image, command = Word(""), tuple[Word, ...]()
+    for key, value, line in entries:
+        words = _split_command(value, line, Variables())
+        match key:
+            case "Image":
+                image = Word(value, line)
+            case "Exec":
+                command = words
+            case "PodmanArgs":
+                options += words
+            case "Environment":
+                options += [each for word in words for each in (Word("--env", line), word)]
+            case _ if key in QUADLET:
+                options += [Word(QUADLET[key], line), Word(value, line)]
+    start = Start(kind="container", entry="podman", argv=(*options, image, *command))
+    reader.start(start, image.line, {}, 0)
 
 
 def _sections(text: str) -> Iterator[list[tuple[str, str, int]]]:

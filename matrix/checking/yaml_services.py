@@ -54,6 +54,11 @@ def read_services(text: str, name: str, beside: Beside = no_file) -> tuple[list[
     if not containers:
         for document in documents:
             read_values(document, reader)
+    if not reader.commands:
+        from matrix.checking.embedded_scripts import read_embedded  # late: most texts have containers
+
+        for document in documents:
+            read_embedded(document, reader)
     return reader.commands, reader.problems
 
 
@@ -75,6 +80,8 @@ def _containers(document: Node) -> list[tuple[Node, str, Node]]:
                     for child in read_sequence(value)
                     if get_node(child, "image") is not None
                 ]
+            elif key == "mainContainer" and get_node(value, "image") is not None:  # of a Dynamo graph
+                found.append((value, "kubernetes", node))
             elif (
                 key == "predictor"
                 and (model := get_node(value, "model")) is not None

@@ -40,6 +40,9 @@ LINES = [
     ("llama-server -m g.gguf --spec-draft-n-max 3", set()),
     ("llama-server -hf a/b -hff d/g-00003-of-00007.gguf", {"llama_part_is_not_the_first"}),
     ("llama-server -m g-00002-of-00012.gguf", {"llama_part_is_not_the_first"}),
+    ("llama-server -m g.gguf -ot exps", {"llama_value_unknown"}),
+    ("llama-server -m g.gguf -ot .ffn_.*_exps.=CPU,blk.1=CUDA0 -ts 3,1 --override-kv a.b=int:4", set()),
+    ("llama-server -m g.gguf --override-kv a.b=4", {"llama_value_unknown"}),
     ("llama-server -m g-00001-of-00012.gguf --model-draft d-00003-of-00004.gguf", {"llama_part_is_not_the_first"}),
 ]
 

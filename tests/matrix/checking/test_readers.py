@@ -294,13 +294,18 @@ def test_double_quotes_make_the_round_trip(words: list[str]) -> None:
 hostile = st.text(alphabet=string.ascii_letters + "'\"\\$`{}()[]<>|&;#=- \n\t:*!@~-", max_size=120)
 
 
-@given(hostile, st.sampled_from(["a.sh", "a.yaml", "-"]))
+@given(hostile, st.sampled_from(["a.sh", "a.yaml", "-", "a.py", "a.ps1", "a.fish", "a.bat", "a.container"]))
 @example("${", "a.sh")
 @example("$(${${", "a.sh")
 @example("A=(", "a.sh")
 @example("vllm serve <<", "a.sh")
 @example("\\", "a.sh")
 @example("? a\n: b", "a.yaml")
+@example("from vllm import LLM\nLLM(", "-")
+@example("{{" * 900, "a.sh")
+@example("[Container]\nImage=\nExec='", "a.container")
+@example("run: [[vllm serve], {a: vllm serve}]", "a.yaml")
+@example('{"apiVersion": [', "a.json")
 @example("<<: [*a]", "a.yaml")
 @settings(max_examples=400, deadline=None)
 def test_no_text_raises(text: str, name: str) -> None:

@@ -1,0 +1,114 @@
+"""Scripts and engines inside other programs' YAML: SkyPilot, dstack, CI workflows, playbooks, Ray Serve.
+
+found                                  read as
+run: |, script: [...], commands: ...   a shell's text, in document order
+engine_kwargs: {tensor_parallel_size:  the words that the engine's parser would have (Ray Serve LLM)
+serveConfigV2: |                       YAML inside YAML (KubeRay)
+accelerators: H200:8, gpu: H200:8      the GPUs of each host
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+import yaml
+
+from matrix.checking.containers import image_engine
+from matrix.checking.keyword_words import Keyword, make_words
+from matrix.checking.launchers import STARTS, Start
+from matrix.checking.shell_script import ShellReader
+from matrix.checking.translated import fill_templates
+from matrix.checking.variables import Variables, Word
+from matrix.checking.yaml_nodes import (
+    Node,
+    compose_documents,
+    get_node,
+    iterate_items,
+    line_of,
+    make_plain,
+    read_scalar,
+    read_sequence,
+    walk_nodes,
+)
+
+# The last part of a key that holds what a shell runs: `run`, `before_script`, `ansible.builtin.shell`, `commands`.
+SCRIPT_KEY: Final = re.compile(r"(?:^|[._-])(run|setup|scripts?|shell|cmd|commands?|exec|args|entrypoint|raw)$", re.I)
+INNER_KEYS: Final = ("serveConfigV2",)
+GPU_KEYS: Final = ("accelerators", "gpu", "gpus")
+GPU_COUNT: Final = re.compile(r"[A-Za-z][\w .-]*:(\d{1,3})")
+IMAGE_KEYS: Final = ("image", "image_id")
+
+
+def read_embedded(document: Node, reader: ShellReader) -> None:
+    """Read every script of a document, and every mapping of an engine's own arguments."""
+    before = len(reader.commands)
+    variables = Variables()
+    for node in walk_nodes(document):
+        if (kwargs := get_node(node, "engine_kwargs")) is not None:
+            _read_engine(node, kwargs, reader)
+        for key, value in iterate_items(node):
+            if key in INNER_KEYS and (text := read_scalar(value)):
+                for inner in compose_documents(text, reader.name)[0]:
+                    read_embedded(inner, reader)
+            elif SCRIPT_KEY.search(key):
+                for text, line in _list_texts(value):
+                    reader.read(fill_templates(text), variables, line, 1)
+    gpus, image = _find_gpus(document), _find_image(document)
+    reader.commands[before:] = [
+        replace(c, gpus=c.gpus or gpus, image=c.image or image) for c in reader.commands[before:]
+    ]
+
+
+def _list_texts(node: Node) -> Iterator[tuple[str, int]]:
+    """Yield the text of a scalar, or the lines of a list, whose variables live on; nothing that starts no program."""
+    scalars = read_sequence(node) if isinstance(node, yaml.SequenceNode) else [node]
+    for scalar in scalars:
+        text = read_scalar(scalar)
+        if text and (STARTS.search(text) or "install" in text or "=" in text):
+            block = getattr(scalar, "style", None) in ("|", ">")
+            yield text, line_of(scalar) + block
+
+
+def _read_engine(node: Node, kwargs: Node, reader: ShellReader) -> None:
+    """`{model_loading_config: {model_source: X}, engine_kwargs: {...}}` of Ray Serve: arguments of vLLM's engine."""
+    model = next(
+        (
+            read_scalar(found)
+            for path in (("model_loading_config", "model_source"), ("model_loading_config", "model_id"), ("model_id",))
+            if (found := get_node(node, *path)) is not None
+        ),
+        None,
+    )
+    keywords = [Keyword(name=key, value=make_plain(value), line=line_of(value)) for key, value in iterate_items(kwargs)]
+    if model and not any(keyword.name == "model" for keyword in keywords):
+        keywords.insert(0, Keyword(name="model", value=model, line=line_of(kwargs)))
+    words = make_words(keywords, "vllm")
+    reader.start(Start(kind="engine", engine="vllm", entry="engine_kwargs", argv=words), line_of(kwargs), {}, 0)
+
+
+def _find_gpus(document: Node) -> str:
+    """`accelerators: H200:8`, `{H200: 8}`, `gpu: H200:8`: how many GPUs each host gets; "" where nothing says so."""
+    for node in walk_nodes(document):
+        for key, value in iterate_items(node):
+            if key not in GPU_KEYS:
+                continue
+            if (text := read_scalar(value)) and (found := GPU_COUNT.fullmatch(text.strip())):
+                return found[1]
+            counts = [read_scalar(count) or "" for _, count in iterate_items(value)]
+            if key == "accelerators" and len(counts) == 1 and counts[0].isdigit():
+                return counts[0]
+    return ""
+
+
+def _find_image(document: Node) -> Word | None:
+    """Return the only image of an engine that the document names: it says the release."""
+    found = [
+        Word(text.removeprefix("docker:"), line_of(value))
+        for node in walk_nodes(document)
+        for key, value in iterate_items(node)
+        if key in IMAGE_KEYS and (text := read_scalar(value)) and image_engine(text)
+    ]
+    return found[0] if len(found) == 1 else None

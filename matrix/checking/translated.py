@@ -1,0 +1,81 @@
+"""Scripts of other shells -> lines as a POSIX shell has them, one for one, so that one reader is enough.
+
+fish          set -x NAME value             export NAME=value
+PowerShell    $env:NAME = "value", ` at end export NAME="value", a backslash at the end
+cmd           set NAME=value, ^ at end      export NAME=value, a backslash at the end
+just, Jinja   {{ name }}                    its value where the text sets it, else a variable that nobody set
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+QUOTES: Final = "\"'"
+FISH: Final = re.compile(r"\.fish$|\A#!.*\bfish\b")
+POWERSHELL: Final = re.compile(r"\.ps1$|^\s*\$env:\w+\s*=", re.M | re.I)
+BATCH: Final = re.compile(r"\.(bat|cmd)$|\A@echo off|^\s*(?:rem|set) .*\n(?:.*\n)*?.*\^\s*$", re.M | re.I)
+TEMPLATE: Final = re.compile(r"\{\{-?\s*([^{}]*?)\s*-?\}\}")
+FISH_SET: Final = re.compile(r"^(\s*)set\s+((?:-{1,2}[a-z]+\s+)*)(\w+)\s+(\S.*)$", re.M)
+POWERSHELL_SET: Final = re.compile(r"^(\s*)\$env:(\w+)\s*=\s*(.+)$", re.M | re.I)
+BATCH_SET: Final = re.compile(r'^(\s*)set\s+"?(\w+)=([^"\n]*)"?\s*$', re.M | re.I)
+JUST_SET: Final = re.compile(r"^(\w[\w-]*)\s*:=\s*(['\"])(.*?)\2\s*$", re.M)
+JUST_DEFAULT: Final = re.compile(r"\s\$?(\w[\w-]*)=(['\"])(.*?)\2(?=[^\n]*:\s*$)", re.M)
+
+
+def needs_translation(text: str, name: str) -> bool:
+    """Whether a text is another shell's, or has templates in it."""
+    return "{{" in text or _find_dialect(text, name) != ""
+
+
+def translate_script(text: str, name: str) -> str:
+    """Return the text as a POSIX shell would have it; the number of its lines stays."""
+    match _find_dialect(text, name):
+        case "fish":
+            text = FISH_SET.sub(_write_fish, text)
+        case "powershell":
+            text = _continue_lines(text.replace("\\", "/"), "`")
+            text = POWERSHELL_SET.sub(r"\1export \2=\3", text)
+            text = re.sub(r"\$env:(\w+)", r"${\1}", text, flags=re.I)
+            text = re.sub(r"^(\s*)(?:&|Start-Process)\s+", r"\1", text, flags=re.M)
+        case "batch":
+            text = _continue_lines(text.replace("\\", "/"), "^")
+            text = BATCH_SET.sub(r'\1export \2="\3"', text)
+            text = re.sub(r"%(\w+)%", r"${\1}", text)
+            text = re.sub(r"^(\s*)(?:rem\b|::)", r"\1#", text, flags=re.M | re.I)
+            text = re.sub(r"^(\s*)(?:call|start(?: \"[^\"]*\")?(?: /\w+)*)\s+", r"\1", text, flags=re.M | re.I)
+    return fill_templates(text)
+
+
+def fill_templates(text: str) -> str:
+    """Put values that the text itself sets (just) in place of `{{ name }}`; any other is known to nobody here."""
+    if "{{" not in text:
+        return text
+    known = {found[1]: found[3] for pattern in (JUST_SET, JUST_DEFAULT) for found in pattern.finditer(text)}
+
+    def fill(found: re.Match[str]) -> str:
+        name = str(found[1])
+        # a name with a dot belongs to a program: `docker ps --format '{{.Names}}'`
+        return str(known.get(name) or f"${{template_{re.sub(r'[^A-Za-z0-9]', '_', name)}}}")
+
+    return TEMPLATE.sub(fill, text)
+
+
+def _find_dialect(text: str, name: str) -> str:
+    for pattern, dialect in ((FISH, "fish"), (POWERSHELL, "powershell"), (BATCH, "batch")):
+        if pattern.search(name) or pattern.search(text):
+            return dialect
+    return ""
+
+
+def _write_fish(found: re.Match[str]) -> str:
+    space, options, name, value = found.groups()
+    exported = re.search(r"-[a-z]*x|--export", options) is not None
+    words = value.split()
+    if exported:
+        return f"{space}export {name}={value if len(words) == 1 or value[0] in QUOTES else repr(value)}"
+    return f"{space}{name}={value}" if len(words) == 1 or value[0] in QUOTES else f"{space}{name}=({value})"
+
+
+def _continue_lines(text: str, mark: str) -> str:
+    return re.sub(rf"{re.escape(mark)}[ \t]*$", r"\\", text, flags=re.M)

@@ -1,0 +1,70 @@
+"""Python programs are parsed and never run: what they start, what nobody here knows, and what is no program of ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from matrix.checking.finding import LineJudgement
+from matrix.checking.judge import CheckRequest, judge_command
+from matrix.checking.launchers import Command
+from matrix.checking.python_program import read_python
+from matrix.checking.releases import parse_release
+from matrix.checking.rigs import parse_rig
+
+
+def read_words_of(text: str) -> list[str]:
+    commands, problems = read_python(text, "x.py")
+    assert not problems
+    return [" ".join(w.text for w in command.argv) for command in commands]
+
+
+@pytest.mark.parametrize(
+    ("text", "argv"),
+    [
+        ("import vllm\nvllm.LLM('/w')", ["--model /w"]),
+        ("from vllm.engine.arg_utils import AsyncEngineArgs as A\nA(model='/w')", []),  # a name that hides the class
+        ("from vllm import LLM\nLLM('/w', **{'tensor_parallel_size': 8})", ["--model /w --tensor-parallel-size 8"]),
+        (
+            "from vllm import LLM\nLLM('/w', compilation_config=dict(mode=3))",
+            ['--model /w --compilation-config {"mode": 3}'],
+        ),
+        (
+            "from vllm import LLM\nLLM('/w', cudagraph_capture_sizes=[1, 2])",
+            ["--model /w --cudagraph-capture-sizes 1 2"],
+        ),
+        ("import sglang\nsglang.Engine(model_path='/w', enable_dp_attention=False)", ["--model-path /w"]),
+        ("from transformers import LLM\nLLM('/w')", []),
+        ("class LLM: pass\nLLM('/w')", []),
+        ("import subprocess\nCMD = ['vllm', 'serve', '/w']\nsubprocess.Popen(CMD)", ["/w"]),
+        ("import subprocess\nsubprocess.run('vllm serve /w -tp 8', shell=True)", ["/w -tp 8"]),
+        ("import subprocess\nsubprocess.run(['git', 'log'])", []),
+    ],
+)
+def test_what_a_program_starts(text: str, argv: list[str]) -> None:
+    assert read_words_of(text) == argv
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from vllm import LLM\nLLM(path(), tensor_parallel_size=args.tp)",
+        "from vllm import LLM\nTP = 2\nTP = 8\nLLM('/w', tensor_parallel_size=TP)",
+        "from vllm import LLM\nLLM('/w', **options)",
+        "import subprocess\nsubprocess.run(['vllm', 'serve', model, '-tp', str(n)])",
+    ],
+)
+def test_a_value_that_the_program_computes_is_open(text: str) -> None:
+    ((command,), _) = read_python(text, "x.py")
+    assert any(word.holes for word in command.argv)
+    assert judge(command).verdict != "wrong"
+
+
+def judge(command: Command) -> LineJudgement:
+    return judge_command(command, CheckRequest(release=parse_release("vllm==0.33.0"), host=parse_rig("sm90x8")))
+
+
+@pytest.mark.parametrize("text", ["from vllm import LLM\nLLM(", "\0", "(" * 5000, "from vllm import LLM\n\tx"])
+def test_what_is_no_python_is_one_problem(text: str) -> None:
+    commands, problems = read_python(text, "x.py")
+    assert not commands
+    assert [p.file for p in problems] == ["x.py"]
