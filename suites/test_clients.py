@@ -10,14 +10,14 @@ import pytest
 
 from fixtures.banks.bank import Bank, Items
 from fixtures.banks.item import Item
-from fixtures.client.client import Client
+from fixtures.client.client import Client, EngineRefused
 from fixtures.client.reply import Reply
 from reports.evidence.finding import Finding
 from suites.asking.agent import run_loop
 from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import Depth
 from suites.asking.judged import judge_each
-from suites.checks import answer, arguments, protocol, tools
+from suites.checks import answer, arguments, fields, history, protocol, tools
 
 pytestmark = [pytest.mark.clients, pytest.mark.from_depth("full")]
 
@@ -59,6 +59,30 @@ def test_thinks_through_an_agent_loop(client: Client, client_bank: Bank, evidenc
 def test_reads_content_in_parts(client: Client, client_bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Agents send content as a list of one text part: the same prompt, to the token, and the same answer."""
     expect_ok(evidence, _ask_in_parts(client, client_bank.facts(depth.fields)))
+
+
+def test_lives_on_with_half_a_call_in_its_history(
+    client: Client, client_bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """Arguments that are cut, empty, null, an object or absent lie in an agent's history: 4xx with a reason or a sound
+    reply to each, whole and streamed, and the sound history is answered as before."""
+    expect_ok(evidence, _ask_half_calls(client, client_bank.tool_results(1)))
+
+
+def _ask_half_calls(client: Client, items: Items) -> Iterator[Finding]:
+    for item in items:
+        before = client.ask(item)
+        for number, (what, damaged) in enumerate(history.damage_arguments(item)):
+            yield _ask_half_call(client, damaged, what, before, stream=number % 2 == 0)
+        yield fields.check_after_hang_up(item, before, client.ask(item), behind="half calls")
+
+
+def _ask_half_call(client: Client, item: Item, what: str, before: Reply, *, stream: bool) -> Finding:
+    try:
+        reply = client.ask(item, stream=stream)
+    except EngineRefused as refused:
+        return history.check_refused_history(item, what, refused.status, refused.body)
+    return history.check_served_history(item, what, reply, before)
 
 
 def _ask_in_parts(client: Client, items: Items) -> Iterator[Finding]:

@@ -115,12 +115,20 @@ def _raise_template_error(why: str) -> NoReturn:
 
 
 def _parse_calls(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Parse the arguments of earlier calls into objects, as engines do before they render."""
+    """Parse the arguments of earlier calls into objects, as engines do before they render; half ones are left out."""
     calls = [
-        {**c, "function": {**c["function"], "arguments": json.loads(c["function"]["arguments"])}}
+        {**c, "function": {**c["function"], "arguments": _parse_arguments(c["function"].get("arguments"))}}
         for c in message.get("tool_calls") or ()
     ]
     return {**message, "tool_calls": calls} if calls else dict(message)
+
+
+def _parse_arguments(told: Any) -> Mapping[str, Any]:
+    try:
+        made = json.loads(told) if isinstance(told, str) else told
+    except ValueError:
+        return {}
+    return made if isinstance(made, Mapping) else {}
 
 
 def make_prompt_of(tokens: int, rendered: Rendered | None) -> Item:

@@ -59,6 +59,7 @@ UNWATCHED, PENALTY = "test_says_the_same_without_logprobs", "test_obeys_a_penalt
 CHOICES_THOUGHT, CHOICES_SEEDED = "test_thinks_apart_in_every_choice", "test_draws_every_choice_from_the_seed"
 INVALID, FOR_NOBODY = "test_refuses_what_is_invalid", "test_stops_working_for_nobody"
 MALFORMED = "test_refuses_what_is_malformed"
+HALF_CALLS = "test_lives_on_with_half_a_call_in_its_history"
 THINK_BESIDE, CUT_CALL = "test_thinks_where_it_is_asked_to_and_nowhere_else", "test_tells_no_cut_call_as_a_call"
 HALF_READ, FILLED = "test_a_prefix_that_was_left_half_read_is_no_prefix", "test_fills_the_context_to_its_end"
 TALK = "test_a_talk_is_the_same_from_the_cache"

@@ -14,6 +14,7 @@ from tests.faults.suite_tests import (
     BIASED_NAMED,
     CHOICES,
     FIFTY,
+    HALF_CALLS,
     LOOP,
     PENALTY,
     SCHEMA,
@@ -26,6 +27,7 @@ from tests.faults.suite_tests import (
 
 Json = Any
 LATE_MESSAGES, MANY_TOOLS = 12, 20
+PLANTED = b'{"error": {"message": "planted", "code": 500}}'
 CONSTRAINTS = ("response_format", "grammar", "structured_outputs", "regex")
 
 
@@ -73,6 +75,13 @@ def _late(asked: Asked) -> bool:
 
 def _many(asked: Asked) -> bool:
     return len(asked.body.get("tools") or ()) > MANY_TOOLS
+
+
+def _list_arguments(asked: Asked) -> list[Json]:
+    told = asked.body.get("messages")
+    messages = told if isinstance(told, list) else ()
+    made = [call for m in messages if isinstance(m, Mapping) for call in m.get("tool_calls") or ()]
+    return [call["function"].get("arguments", ()) for call in made]
 
 
 def _in_streams(asked: Asked) -> bool:
@@ -128,6 +137,20 @@ FAULTS: Mapping[str, Fault] = {
         does="frequency_penalty never reaches the sampler",
         kills=(PENALTY,),
         request=_without("frequency_penalty"),
+    ),
+    "fails_on_arguments_as_an_object": Fault(
+        family="clients",
+        does="a call in the history whose arguments are an object gets HTTP 500",
+        kills=(HALF_CALLS,),
+        touches=lambda asked: any(isinstance(told, dict) for told in _list_arguments(asked)),
+        instead=(500, "application/json", PLANTED),
+    ),
+    "says_nothing_behind_a_null_call": Fault(
+        family="clients",
+        does="a call in the history whose arguments are null gets an empty reply",
+        kills=(HALF_CALLS,),
+        touches=lambda asked: None in _list_arguments(asked),
+        reply=lambda reply, asked: replace(reply, content="", tool_calls=(), finish_reason="stop"),
     ),
     "biases_the_next_token": Fault(
         family="fields",

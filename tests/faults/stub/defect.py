@@ -64,6 +64,7 @@ class Asked:
     told_before: bool = False  # what the request before this one wanted: a thought or none
     spoiled: bool = False  # its prefix was not computed to its end, as where a client hung up
     beside: tuple[Asked, ...] = ()  # requests in work when this one came
+    odd: bool = False  # a call in its history has other arguments than the text of an object
     refused: int = 0  # requests before it that were no valid ones
     prompt: str = ""
     form: Json = None  # what the reply must be: {"schema": ...}, {"object": True} or {"choices": [...]}
@@ -126,6 +127,7 @@ class Defect:
     more_metrics: Callable[[int], str] = field(default=lambda requests: "")  # lines behind the others
     after_hang_up: HangUp = "stops"
     refuses_with: Mapping[str, int] = field(default_factory=dict)  # status of an invalid field's refusal, else 400
+    refuses_saying: str | None = None  # instead of what is wrong
     chunk_factor: int = 1  # times the chunk size that was asked for
     healthy: bool = True
     bank: str = "glm5"  # whose questions it is asked

@@ -35,6 +35,7 @@ from tests.faults.stub.claims import HONEST, Claims
 from tests.faults.stub.defect import Answer, Asked, Defect
 from tests.faults.stub.dialect import DIALECTS, Setting
 from tests.faults.stub.forms import form_of
+from tests.faults.stub.refusals import is_odd, list_arguments
 from tests.faults.stub.replies import MODEL, spent
 from tests.faults.stub.server import Server
 from tests.faults.stub.table import DEFECTS
@@ -136,7 +137,8 @@ class StubEngine:
         self._book[_key(item.messages, item.tools)] = item
         if item.kind in RENDERED and not item.tools:  # over /v1/completions
             self._book[_key([{"role": "user", "content": render_prompt(item.messages)}], ())] = item
-        if item.kind == "agent_loop":  # whoever asks puts the conversation so far before it
+        # Whoever asks puts the conversation so far before the one, and other arguments into the call before the other.
+        if item.kind in ("agent_loop", "tool_result"):
             self._book[_turn_key(item.messages, item.tools)] = item
 
     def answer(self, request: Mapping[str, Json]) -> Answer:
@@ -209,6 +211,7 @@ class StubEngine:
                 spoiled=prefix in self._half_read.values(),
                 beside=tuple(self._open.values()),
                 refused=self.refused,
+                odd=any(map(is_odd, list_arguments(request))),
                 **_read_fields(request),
             )
             if prefix not in self._cached:

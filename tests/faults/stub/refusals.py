@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from tests.faults.stub.defect import Answer, Asked, Defect, Json
-from tests.faults.suite_tests import INVALID, MALFORMED
+from tests.faults.stub.defect import Answer, Asked, Defect, Json, always, when, words
+from tests.faults.suite_tests import HALF_CALLS, INVALID, MALFORMED
 
 FORMATS: Final = ("text", "json_object", "json_schema")
 BODY: Final = "body"  # as what a body that is no JSON object is named
+ARGUMENTS: Final = "arguments"  # of a call in the history, which are no JSON
 
 
 def _is_message(told: Json) -> bool:
@@ -43,7 +44,26 @@ def read_request(body: bytes) -> tuple[dict[str, Json], tuple[str, ...]]:
         return {}, (BODY,)
     if not isinstance(given, dict):
         return {}, (BODY,)
-    return given, tuple(name for name, is_valid in VALID.items() if name in given and not is_valid(given[name]))
+    wrong = tuple(name for name, is_valid in VALID.items() if name in given and not is_valid(given[name]))
+    return given, wrong or (ARGUMENTS,) * any(map(_is_half, list_arguments(given)))
+
+
+def list_arguments(given: Mapping[str, Json]) -> list[Json]:
+    """Return the arguments of every call in a history; None where a call has none."""
+    told = [call for message in given.get("messages") or () for call in message.get("tool_calls") or ()]
+    return [call["function"].get("arguments") for call in told]
+
+
+def _is_half(told: Json) -> bool:
+    try:
+        return isinstance(told, str) and bool(told) and not isinstance(json.loads(told), dict | None)
+    except ValueError:
+        return True
+
+
+def is_odd(told: Json) -> bool:
+    """Whether arguments are none of a sound call: no text of a JSON object."""
+    return not isinstance(told, str) or not told.startswith("{")
 
 
 def _other_after_a_refusal(answer: Answer, asked: Asked) -> Answer:
@@ -76,10 +96,40 @@ DEFECTS: Mapping[str, Defect] = {
         kills=(MALFORMED,),
         refuses_with={"stop": 200},
     ),
+    "fails_on_half_a_call": Defect(
+        does="a call in the history whose arguments are no JSON gets HTTP 500 (llama.cpp#25510, vllm#46328)",
+        family="clients",
+        kills=(HALF_CALLS,),
+        refuses_with={ARGUMENTS: 500},
+    ),
+    "gives_no_reason_for_half_a_call": Defect(
+        does="a call in the history whose arguments are no JSON is refused without a word",
+        family="clients",
+        kills=(HALF_CALLS,),
+        refuses_saying="",
+    ),
+    "hangs_up_on_half_a_call": Defect(
+        does="a call in the history without arguments ends the connection",
+        family="clients",
+        kills=(HALF_CALLS,),
+        damage=when(lambda asked: asked.odd, always(cut_after=0)),
+    ),
+    "shows_its_template_behind_half_a_call": Defect(
+        does="behind a call without arguments the reply holds a special token of the template",
+        family="clients",
+        kills=(HALF_CALLS,),
+        damage=when(lambda asked: asked.odd, words(lambda said: f"{said}<|observation|>")),
+    ),
+    "reads_objects_as_text": Defect(
+        does="arguments in the history that are an object are written into the prompt another way",
+        family="clients",
+        kills=(HALF_CALLS,),
+        damage=when(lambda asked: asked.odd, lambda a, asked: replace(a, prompt_tokens=a.prompt_tokens + 9)),
+    ),
     "answers_otherwise_after_a_refusal": Defect(
         does="answers are longer once a malformed request was refused",
         family="fields",
-        kills=(INVALID, MALFORMED),
+        kills=(INVALID, MALFORMED, HALF_CALLS),
         damage=_other_after_a_refusal,
     ),
 }

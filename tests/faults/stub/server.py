@@ -149,7 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
         stub = self.server.stub
         stub.refused += 1
         status = next((found for name in wrong if (found := stub.defect.refuses_with.get(name))), 400)
-        self._json(status, stub.dialect.error(status, f"invalid {', '.join(wrong)}"))
+        said = stub.defect.refuses_saying
+        self._json(status, stub.dialect.error(status, f"invalid {', '.join(wrong)}" if said is None else said))
 
     def _reply(self, answer: Answer, request: Mapping[str, Json]) -> None:
         stub = self.server.stub
