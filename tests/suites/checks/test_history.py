@@ -39,9 +39,7 @@ def test_each_history_differs_in_the_arguments_of_its_call_alone() -> None:
     told = {
         what: item.messages[1]["tool_calls"][0]["function"].get("arguments", "absent") for what, item in made.items()
     }
-    assert (
-        told[CUT] == '{"at' and told[history.AS_OBJECT] == {"at": 7} and told["a call without arguments"] == "absent"
-    )
+    assert told[CUT] == '{"at' and told[history.AS_OBJECT] == {"at": 7} and told["a call without arguments"] == "absent"
     assert len({json.dumps(value) for value in told.values()}) == len(told) == 10
     assert {(i.messages[0], i.messages[2]) == (ITEM.messages[0], ITEM.messages[2]) for i in made.values()} == {True}
     assert len({item.id for item in made.values()}) == 10
