@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from matrix.preflight.checkpoints import geometry
 from matrix.preflight.checkpoints.attention_join import judge_attention_join
 from matrix.preflight.checkpoints.constants import judge_constants
+from matrix.preflight.checkpoints.declared import judge_declared
 from matrix.preflight.checkpoints.dtypes import judge_dtypes
 from matrix.preflight.checkpoints.files import CheckpointFiles, Shard, Tensor, Tokenizer
+from matrix.preflight.checkpoints.fp8_claims import judge_fp8_claims
 from matrix.preflight.checkpoints.layers import judge_layers
 from matrix.preflight.checkpoints.moe import judge_experts
 from matrix.preflight.checkpoints.quant_tensors import has_wide_shared_experts, judge_quantisation
@@ -39,9 +41,11 @@ CHECKS = (
     judge_sharing,
     judge_rope,
     judge_constants,
+    judge_declared,
     judge_shapes,
     judge_dtypes,
     judge_quantisation,
+    judge_fp8_claims,
     judge_attention_join,
     judge_tokenizer,
     judge_generation,

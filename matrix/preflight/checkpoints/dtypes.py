@@ -9,6 +9,7 @@ from matrix.preflight.checkpoints.remark import make_remark
 from matrix.preflight.checkpoints.survey import Survey
 from matrix.preflight.verdict import Remark
 
+COMPUTED = frozenset({"bfloat16", "float16", "float32", "auto", "half", "float", "float64"})
 SHORT = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 
 
@@ -24,6 +25,16 @@ def judge_dtypes(survey: Survey) -> Iterator[Remark]:
             f"config.json states two dtypes: {said}",
             effect="transformers 5 reads dtype, older readers torch_dtype: activations differ",
             remedy="keep dtype alone",
+        )
+    strange = next((value for value in stated.values() if value not in COMPUTED), "")
+    if strange:
+        yield make_remark(
+            "warning",
+            "dtype",
+            "dtype",
+            f"config.json says dtype {strange}, in which no engine computes",
+            effect="activations and norms are made in it, or the engine refuses it; formats of weights are no dtype",
+            remedy="dtype: bfloat16",
         )
     wide: Counter[str] = Counter()
     for tensor in survey.files.tensors.values():

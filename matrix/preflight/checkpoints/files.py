@@ -86,6 +86,7 @@ class CheckpointFiles:
     card: str | None = None  # README.md, the model card
     shards: Mapping[str, Shard] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)  # file -> what is wrong with it
+    missing_code: tuple[str, ...] = ()  # files of Python that config.json's auto_map names and that are not there
     whole: bool = False  # a directory was read: a file that is None was looked for and is not there
 
     @cached_property

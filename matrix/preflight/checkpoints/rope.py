@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
+from matrix.errors import suggest_nearest
 from matrix.preflight.checkpoints.remark import make_remark
 from matrix.preflight.checkpoints.survey import Survey
 from matrix.preflight.verdict import Remark
@@ -17,6 +18,14 @@ from matrix.preflight.verdict import Remark
 NESTED, SCALING = "rope_parameters", "rope_scaling"
 TYPES = ("rope_type", "type")
 SCALES = ("factor", "original_max_position_embeddings", "mscale", "mscale_all_dim", "beta_fast", "beta_slow")
+# By transformers 5.24.0 (ROPE_INIT_FUNCTIONS, ALL of its config classes) and get_rope of vLLM 0.33.0, together.
+KINDS = frozenset(
+    """
+    default linear dynamic yarn longrope llama3 proportional ntk mrope bailing_mrope mllama4 xdrope deepseek_yarn
+    deepseek_llama_scaling openpangu su
+    """.split()  # noqa: SIM905
+)
+WITH_FACTOR = frozenset({"linear", "dynamic", "yarn", "ntk", "deepseek_yarn"})
 GIBBERISH = "positions turn at another speed: short answers look right, long ones and needles are lost"
 
 
@@ -41,6 +50,7 @@ def judge_rope(survey: Survey) -> Iterator[Remark]:
     # of the sound ones alone: a text beside a number has been told, and cannot be compared as a number
     yield from _thetas_apart({where: value for where, value in thetas.items() if _is_positive(value)})
     yield from _scalings_apart(config)
+    yield from _check_scaling(survey)
     yield from _find_missing(survey, thetas)
     yield from _check_indexer(survey)
 
@@ -59,7 +69,7 @@ def _find_thetas(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield f"{key}.{kind}.rope_theta", each["rope_theta"]
 
 
-def _is_positive(value: Any) -> bool:
+def _is_positive(value: Any) -> TypeGuard[float]:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(value) and value > 0
 
@@ -94,6 +104,56 @@ def _scalings_apart(config: Mapping[str, Any]) -> Iterator[Remark]:
             f"{NESTED} and {SCALING} disagree: {said}",
             effect=f"which one counts depends on the engine; with the wrong one {GIBBERISH}",
             remedy=f"keep {NESTED} alone",
+        )
+
+
+def _check_scaling(survey: Survey) -> Iterator[Remark]:
+    """Check the scaling that counts: its type, its factor, and how far the two reach."""
+    config = survey.config
+    found: Mapping[str, Any] = next(
+        (config[key] for key in (NESTED, SCALING) if isinstance(config.get(key), Mapping)), {}
+    )
+    kind = next((found[t] for t in TYPES if isinstance(found.get(t), str)), "default")
+    if kind not in KINDS:
+        near = suggest_nearest(kind, KINDS)
+        yield make_remark(
+            "error",
+            "rope",
+            "rope_type",
+            f"config.json: rope_type {kind[:40]!r} is none that transformers and vLLM have{near}",
+            effect="the model cannot be built: unknown RoPE scaling type",
+            remedy="the source's rope_type",
+        )
+    if kind not in WITH_FACTOR:
+        return
+    factor, trained = found.get("factor"), found.get("original_max_position_embeddings")
+    if not _is_positive(factor):
+        yield make_remark(
+            "error",
+            "rope",
+            "factor",
+            f"config.json: rope_type {kind} wants a factor above 0, got {str(factor)[:40]}",
+            effect="the model cannot be built",
+            remedy="factor: how many times the trained window is meant",
+        )
+    elif factor < 1:
+        yield make_remark(
+            "warning",
+            "rope",
+            "factor",
+            f"config.json: rope_type {kind} with a factor of {factor:g} shortens the window",
+            effect=GIBBERISH,
+            remedy="a factor of 1 or more",
+        )
+    elif _is_positive(trained) and survey.geometry.context and factor * trained < survey.geometry.context:
+        yield make_remark(
+            "warning",
+            "rope",
+            "factor",
+            f"max_position_embeddings is {survey.geometry.context:,}, and {kind} reaches {int(factor * trained):,}"
+            f" (factor {factor:g} of {trained:,})",
+            effect="vLLM serves the shorter window; SGLang takes the longer one, beyond what the rotation was made for",
+            remedy="a larger factor, or the window that it reaches",
         )
 
 

@@ -22,6 +22,7 @@ from matrix.preflight.verdict import Remark
 
 MOST_LETTERS = 1_000_000
 PATIENCE_S = 60.0  # the process itself has 3 s of a core: only a host that is busy takes longer
+ASSISTANT = "<|assistant|>"
 OPEN, CLOSE = "<think>", "</think>"
 LOSSES = (  # mark of the variant, what the template does, effect
     (LOST, "leaves out {}", "requests with it are answered, HTTP 200, as if nobody had said it"),
@@ -81,6 +82,7 @@ def judge_template(survey: Survey) -> Iterator[Remark]:
         )
         return
     yield from _check_losses(prompts)
+    yield from _check_turn(prompts)
     if "busy" not in prompts and (survey.architecture is None or survey.architecture.thinks):
         switch = survey.architecture.switch if survey.architecture else "enable_thinking"
         yield from _check_thinking(prompts, switch)
@@ -136,6 +138,21 @@ def _check_losses(prompts: Mapping[str, str]) -> Iterator[Remark]:
         )
 
 
+def _check_turn(prompts: Mapping[str, str]) -> Iterator[Remark]:
+    """Tell a template that writes the same whether or not an answer is asked for, and ends in nobody's turn."""
+    plain = prompts.get("plain")
+    if plain is None or plain != prompts.get("no generation prompt") or ASSISTANT in plain[-40:] or OPEN in plain[-40:]:
+        return
+    yield make_remark(
+        "warning",
+        "template_turn",
+        "chat_template",
+        "the chat template leaves add_generation_prompt out: its prompt does not end in the assistant's turn",
+        effect="the model may go on with the user's message, or begin with a marker that the answer then shows",
+        remedy="{% if add_generation_prompt %}<|assistant|>{% endif %} at its end",
+    )
+
+
 def _check_thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]:
     if prompts[f"{switch} true"] != prompts[f"{switch} false"]:
         yield from _check_inverted(prompts, switch)
@@ -178,7 +195,7 @@ def _check_thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]
             else "the model itself decides whether it thinks; the reasoning parser may take an answer for reasoning",
             remedy="the template of the source",
         )
-    elif "<|assistant|>" in plain[-40:]:
+    elif ASSISTANT in plain[-40:]:
         yield make_remark(
             "warning",
             "thinking",

@@ -57,7 +57,12 @@ def flash() -> tuple[Weights, dict[str, Any]]:
     inner = {k: v for k, v in CONFIG.items() if k not in ("architectures", "rope_parameters", "eos_token_id")}
     config: dict[str, Any] = {"text_config": {**inner, "qk_rope_head_dim": 0}, "eos_token_id": [50, 51, 52]}
     config |= dict.fromkeys(inner)
-    return held, {**config, "architectures": ["Glm5NextForConditionalGeneration"], "rope_parameters": None}
+    return held, {
+        **config,
+        "architectures": ["Glm5NextForConditionalGeneration"],
+        "model_type": "glm5_next",
+        "rope_parameters": None,
+    }
 
 
 def test_glm_5_2_is_quiet_in_bf16_fp8_and_nvfp4() -> None:
@@ -104,6 +109,7 @@ def test_deepseek_v3_2_as_published_is_quiet() -> None:
     linear = r"self_attn\.(?:q_|kv_|o_)|indexer\.w[kq](?!eights)|mlp\.(?:up|gate_|down)|experts"
     config = {
         "architectures": ["DeepseekV32ForCausalLM"],
+        "model_type": "deepseek_v32",
         "indexer_rope_interleave": None,
         "rope_parameters": None,
         "rope_theta": 10000,

@@ -72,6 +72,26 @@ CONFIGS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"index_topk": None}, "warning", "index_topk", "without index_topk"),
     ({"index_topk": 0}, "error", "index_topk", "sees nothing"),
     ({"index_topk": 202752}, "note", "index_topk", "whole context"),
+    # how far the rotation reaches, and which there are
+    ({"rope_parameters": {**NESTED, "rope_type": "yarm"}}, "error", "rope", "'yarm' is none.*yarn"),
+    ({"rope_parameters": {**NESTED, "rope_type": "yarn"}}, "error", "rope", "wants a factor above 0, got None"),
+    ({"rope_parameters": {**NESTED, "rope_type": "linear", "factor": 0}}, "error", "rope", "got 0"),
+    ({"rope_parameters": {**NESTED, "rope_type": "yarn", "factor": 0.5}}, "warning", "rope", "0.5 shortens"),
+    (
+        {"rope_parameters": {**NESTED, "rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 32768}},
+        "warning",
+        "rope",
+        "202,752, and yarn reaches 65,536",
+    ),
+    # what it declares of itself
+    ({"model_type": None}, "error", "model_type", "states no model_type.*glm_moe_dsa"),
+    ({"model_type": "deepseek_v32"}, "warning", "model_type", "'deepseek_v32' beside GlmMoeDsaForCausalLM"),
+    ({"architectures": ["GlmMoeDsaForCausalLM", "LlamaForCausalLM"]}, "warning", "architecture", "names 2 classes"),
+    ({"max_position_embeddings": 0}, "error", "context", "is 0"),
+    ({"max_position_embeddings": None}, "note", "context", "states no max_position_embeddings"),
+    ({"pad_token_id": 64}, "warning", "vocabulary", "pad_token_id 64 .* vocabulary of 64"),
+    ({"attention_bias": True}, "warning", "bias", "no projection of attention has a bias"),
+    ({"dtype": "float8_e4m3fn"}, "warning", "dtype", "float8_e4m3fn, in which no engine computes"),
     # numbers that are none
     ({"num_hidden_layers": "8"}, "error", "config", "expected a count, got '8'"),
     ({"num_hidden_layers": 10**9}, "error", "config", "num_hidden_layers"),
@@ -106,6 +126,12 @@ QUIET: list[dict[str, Any]] = [
     {"moe_layer_freq": 1},
     {"scoring_func": "sigmoid", "norm_topk_prob": True, "routed_scaling_factor": 2.5, "hidden_act": "silu"},
     {"rms_norm_eps": 1e-5, "norm_topk_prob": False, "routed_scaling_factor": 1.0},
+    {"rope_parameters": {**NESTED, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 50688}},
+    {"rope_parameters": {**NESTED, "rope_type": "linear", "factor": 2}},
+    {"pad_token_id": 63},
+    {"pad_token_id": -1},
+    {"pad_token_id": None},
+    {"attention_bias": False},
 ]
 
 

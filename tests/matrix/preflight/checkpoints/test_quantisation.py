@@ -353,3 +353,31 @@ def test_the_other_layout_of_fp8_is_told() -> None:
     }
     assert says(sound(other, quantization_config=config), "warning", "quantisation", "F8_E5M2")
     assert not says(sound(narrow, quantization_config=config), "warning", "quantisation", "F8_E5M2")
+
+
+BLOCKS = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic", "weight_block_size": [128, 128]}
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "words"),
+    [
+        ({"weight_block_size": None}, "error", "no weight_block_size is stated"),
+        ({"activation_scheme": "static"}, "error", "static beside weight_block_size"),
+        ({"fmt": "e5m2"}, "warning", "fmt 'e5m2'"),
+    ],
+)
+def test_what_an_fp8_map_says_of_its_scales_is_held_against_them(
+    change: dict[str, Any], level: str, words: str
+) -> None:
+    held = block_fp8(weights(), EVERY_LINEAR)
+    assert said(sound(held, quantization_config=BLOCKS)) == []
+    about = {key: value for key, value in {**BLOCKS, **change}.items() if value is not None}
+    assert says(sound(held, quantization_config=about), level, "quantisation", words)
+
+
+def test_static_activations_want_a_stored_scale() -> None:
+    about = {"quant_method": "fp8", "activation_scheme": "static"}
+    held = narrowed(weights(), EVERY_LINEAR, lambda r, c: {"weight_scale": ("F32", (1,))}, "F8_E4M3")
+    assert says(sound(held, quantization_config=about), "error", "quantisation", "no input_scale is stored")
+    scaled = held | {"model.layers.3.self_attn.o_proj.input_scale": ("F32", (1,))}
+    assert not says(sound(scaled, quantization_config=about), "error", "quantisation", "input_scale is stored")

@@ -67,7 +67,11 @@ def test_a_template_without_a_block_has_no_switch_either(text: str, words: str) 
 def test_a_switch_of_another_name_is_told_by_its_name() -> None:
     deepseek = f"{TURNS}<|assistant|>{{{{ '<think>' if thinking else '</think>' }}}}"
     assert says(with_template(deepseek), "warning", "thinking", "with thinking and not with enable_thinking")
-    config = {"architectures": ["DeepseekV32ForCausalLM"], "indexer_rope_interleave": None}
+    config = {
+        "architectures": ["DeepseekV32ForCausalLM"],
+        "model_type": "deepseek_v32",
+        "indexer_rope_interleave": None,
+    }
     assert said(with_template(deepseek, **config)) == []
 
 
@@ -217,3 +221,9 @@ def test_each_turn_of_a_talk_with_tools_is_looked_for(old: str, new: str, words:
 def test_parts_are_asked_of_templates_that_take_them_only() -> None:
     """A template that prints content as it is gets strings from every engine."""
     assert not any("in parts" in line for line in said(with_template(TEMPLATE)))
+
+
+def test_a_template_that_asks_for_no_answer_is_told() -> None:
+    assert says(with_template(TURNS), "warning", "template_turn", "leaves add_generation_prompt out")
+    always = f"{TURNS}<|assistant|>{{{{ '</think>' if {OFF} else '<think>' }}}}"
+    assert not says(with_template(always), "warning", "template_turn", "add_generation_prompt")
