@@ -40,13 +40,15 @@ def load_show() -> Program:
 
     def main(words: Sequence[str]) -> int:
         from fixtures.host.local_config import read_local
+        from fixtures.launch.docker.image_lock import ImageLock
         from matrix.checkout import CHECKOUT
         from matrix.serving.places import ServingPlaces
         from matrix.yaml.load import load_matrix
 
         gc.disable()
         options = take_subparser(command.make_parser(), "show").parse_args(words)
-        return command.show_cell(load_matrix(), options, ServingPlaces(checkout=str(CHECKOUT), local=read_local()))
+        places = ServingPlaces(checkout=str(CHECKOUT), local=read_local(), read_images=ImageLock().read_all)
+        return command.show_cell(load_matrix(), options, places)
 
     return Program(lambda: take_subparser(command.make_parser(), "show"), main)
 

@@ -38,7 +38,7 @@ from matrix.planning.named import list_named
 from matrix.planning.plan import Plan, make_plan
 from matrix.recommending.provenance import gather_history, judge_provenance
 from matrix.recommending.ran import read_ran
-from matrix.serving.container import render_compose
+from matrix.serving.container import refuse_tag_alone, render_compose
 from matrix.serving.places import ServingPlaces
 from matrix.serving.script import SECTIONS, choose_sections, render_serving_script
 from matrix.serving.systemd import render_unit
@@ -201,9 +201,9 @@ def show_cell(matrix: Matrix, args: argparse.Namespace, places: ServingPlaces = 
     made = make_plan(matrix, cell, _choose_form(args))
     sections = choose_sections(only=args.only, without=args.without)
     if args.as_published:
-        text = shell.render_script(made)
+        text = refuse_tag_alone(shell.render_script(made), made, places)
     elif args.compose:
-        text = render_compose(made)
+        text = render_compose(made, places)
     elif args.systemd:
         text = render_unit(made, places)
     else:

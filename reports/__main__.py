@@ -44,12 +44,14 @@ from matrix.errors import ConfigError, HostError
 from matrix.model import Cell, Excluded
 from matrix.output import table as render
 from matrix.output.pipe import run_for_a_pipe
-from matrix.planning.expand import expand_matrix
+from matrix.planning.by_condition import RigNarrowing
+from matrix.planning.by_id import list_runnable_matching
+from matrix.planning.expand import expand_matrix, expand_narrowly
 from matrix.planning.named import list_runnable_named
 from matrix.yaml.load import digest_of, load_matrix
 from reports.arguments import list_evidence, make_reports_parser
 from reports.board import terminal as table
-from reports.board.text import View, make_headline, make_view
+from reports.board.text import View, make_headline, make_view, name_rigs
 from reports.certify import command as certify
 from reports.compare import ablation, across_backends, prediction, same_answers
 from reports.evidence import files as evidence
@@ -61,7 +63,7 @@ from reports.evidence.defuse import defuse_line
 from reports.evidence.given import unpack_given
 from reports.evidence.sealed import read_sealed_files
 from reports.evidence.source_state import read_commit_time, read_source_state
-from reports.evidence.summary import make_board
+from reports.evidence.summary import CellRow, make_board
 from reports.evidence.thin_records import ThinEvidence, read_thin
 from reports.evidence.types import Record
 from reports.evidence.vocabulary import find_ordinary
@@ -98,7 +100,7 @@ class JudgedEvidence:
     @cached_property
     def view(self) -> View:
         board = self.verdict.board if self.verdict else make_board(self.records)
-        return make_view(board, self.verdict, _list_excluded(), ledger.judge_claims(self.records))
+        return make_view(board, self.verdict, _list_excluded(board.rows), ledger.judge_claims(self.records))
 
     @property
     def code(self) -> int:
@@ -226,8 +228,9 @@ def _read_in_order(paths: Sequence[Path]) -> list[Record]:
     return [record for _, own in order_files((path, evidence.read_records(path)) for path in paths) for record in own]
 
 
-def _list_excluded() -> Mapping[Cell, Excluded]:
-    return expand_matrix(load_matrix()).excluded
+def _list_excluded(rows: Sequence[CellRow]) -> Mapping[Cell, Excluded]:
+    """List what is excluded on the rigs that a report shows: judging the others took longer than all the rest."""
+    return expand_narrowly(load_matrix(), RigNarrowing(rigs=frozenset(name_rigs(rows)))).excluded
 
 
 def _stream(args: argparse.Namespace) -> View | None:
@@ -236,9 +239,9 @@ def _stream(args: argparse.Namespace) -> View | None:
     if args.verb not in ("html", "report") or args.policy is not None or not is_large(paths):
         return None
     matrix = load_matrix()
-    expanded = expand_matrix(matrix)
+    cells = {c.id: c for c in expand_matrix(matrix).runnable}
     try:
-        return stream_pages(paths, _place_index(args), matrix, {c.id: c for c in expanded.runnable}, expanded.excluded)
+        return stream_pages(paths, _place_index(args), matrix, cells, _list_excluded)
     except Unstreamable as error:
         _tell_read_at_once(error)
         return None
@@ -260,14 +263,13 @@ def _place_index(args: argparse.Namespace) -> Path:
 def _write_pages(judged: JudgedEvidence, args: argparse.Namespace) -> View:
     """Write the pages, and return what they show."""
     matrix, index, files = load_matrix(), _place_index(args), list_evidence(args)
-    expanded = expand_matrix(matrix)
-    cells = {c.id: c for c in expanded.runnable}
     if judged.is_thin:
         # Thin records have nothing for a cell's page, which is made while the files are read once more: their room is
         # needed for that.
         judged.records.clear()
+        cells = {c.id: c for c in expand_matrix(matrix).runnable}
         return stream_pages(
-            files, index, matrix, cells, expanded.excluded, verdict=judged.verdict, expected=judged.expected
+            files, index, matrix, cells, _list_excluded, verdict=judged.verdict, expected=judged.expected
         )
     shown = judged.view
     source = PageSource(
@@ -276,7 +278,7 @@ def _write_pages(judged: JudgedEvidence, args: argparse.Namespace) -> View:
         claims=shown.claims,
         evidence=files,
         matrix=matrix,
-        cells=cells,
+        cells={c.id: c for c in list_runnable_matching(matrix, [row.cell for row in shown.board.rows])},
     )
     write_pages(shown, index, source)
     return shown

@@ -59,6 +59,13 @@ def expand_matrix(matrix: Matrix) -> World:
     return World(runnable=runnable, excluded=excluded)
 
 
+def expand_narrowly(matrix: Matrix, narrowing: Narrowing) -> World:
+    """Judge the combinations that a selection may want; of a base that it wants, all of them."""
+    excluded = Exclusions()
+    runnable = tuple(_judge_bases(matrix, _iterate_bases(matrix, narrowing), excluded))
+    return World(runnable=runnable, excluded=excluded)
+
+
 def list_runnable(matrix: Matrix, narrowing: Narrowing) -> tuple[Cell, ...]:
     """List the runnable cells that a selection may want, in the order of `expand_matrix`; plan no others."""
     cells = _judge_bases(matrix, _iterate_bases(matrix, narrowing))

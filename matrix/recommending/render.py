@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from matrix.parsers.faults import ParserFaults
+from matrix.planning.images import explain_tag_alone, find_tag
 from matrix.recommending.choose import FACTORS, OfferedLaunch, Recommendation
 from matrix.recommending.numbers import Number
 from matrix.recorded import KnownFailure
@@ -73,6 +74,8 @@ def _render_launch(number: int, one: OfferedLaunch, model: str) -> Iterator[str]
     if len(one.cells) > 1:
         others = ", ".join(c.id.rpartition(".")[2] for c in one.cells[1:])
         yield _wrap_words(f"same     this launch also serves: {others}", "   ", " " * 12)
+    if alone := tell_image(one):
+        yield _wrap_words(f"image    {alone}", "   ", " " * 12)
     yield f"   next     {next_command(one, model)}"
 
 
@@ -86,6 +89,13 @@ def _describe_known(known: KnownFailure) -> str:
     # its first sentence says what fails; the rest is for whoever meets it
     first = re.split(r"(?<=[.!?]) ", known.symptom, maxsplit=1)[0]
     return f"{known.id} ({known.expect}, {known.fails.at.replace('_', ' ')}): {first}"
+
+
+def tell_image(one: OfferedLaunch) -> str:
+    """Tell what must be done first where the launch runs in an image of which only a tag is known; else nothing."""
+    release = one.cell.release
+    inside = one.plan.launcher_kind == "docker" and not one.cell.rig.attach_only
+    return explain_tag_alone(release) if inside and not release.image_digest and find_tag(release.image or "") else ""
 
 
 def next_command(one: OfferedLaunch, model: str = "") -> str:
@@ -136,6 +146,7 @@ def _launch_json(one: OfferedLaunch, model: str) -> dict[str, Any]:
         "clients": [dict(note) for note in one.clients],
         "preflight": one.preflight,
         "remarks": list(one.remarks),
+        "image": tell_image(one),
         "next": next_command(one, model),
     }
 

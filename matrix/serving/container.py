@@ -12,7 +12,9 @@ from matrix.output import docker_words as container
 from matrix.output import writable
 from matrix.output.script import format_comment, group_words, quote_line, quote_word, to_yaml
 from matrix.parsers.faults import tell_in_comments
+from matrix.planning.images import explain_tag_alone
 from matrix.planning.plan import Plan, fill_placeholders
+from matrix.serving.places import ServingPlaces
 
 WORKDIR: Final = "/glm-matrix"
 MODEL: Final = "${MODEL:?set it to the checkpoint directory}"
@@ -40,18 +42,23 @@ def require_image(plan: Plan) -> None:
         raise ConfigError([Problem("--docker", 0, "", message)])
 
 
-def pull_image(plan: Plan) -> Iterator[str]:
-    """Pull the image, by digest where one is known."""
-    release = plan.cell.release
-    image = container.image_reference(plan)
+def pull_image(plan: Plan, places: ServingPlaces) -> Iterator[str]:
+    """Pull the image by its digest."""
+    release, image = plan.cell.release, _write_image(plan, places)
     if not release.image_digest:
-        yield format_comment(f"No digest of {release.image} is known: its tag can be moved. Today it is:")
+        yield format_comment(f"{release.image} is a tag, which can be moved: the image is named by what was recorded.")
     # inspect first: a host without network, or an image that was built here, needs no registry
-    yield f"docker image inspect {quote_word(image)} >/dev/null 2>&1 || docker pull {quote_word(image)}"
-    yield f"docker image inspect --format '{{{{.Id}}}} {{{{.RepoDigests}}}}' {quote_word(image)}"
+    yield f"docker image inspect {image} >/dev/null 2>&1 || docker pull {image}"
+    yield f"docker image inspect --format '{{{{.Id}}}} {{{{.RepoDigests}}}}' {image}"
 
 
-def run_groups(plan: Plan) -> Iterator[str]:
+def _write_image(plan: Plan, places: ServingPlaces) -> str:
+    """Write the image as a word of a script: by content, or the variable that must bring it."""
+    known = places.image_of(plan)
+    return quote_word(known) if known else '"$IMAGE"'
+
+
+def run_groups(plan: Plan, places: ServingPlaces) -> Iterator[str]:
     """Lines of the `docker run` command, quoted, without line ends."""
     launcher, port = plan.values("launcher"), plan.cell.engine.default_port
     program, words = split_program(plan)
@@ -75,7 +82,7 @@ def run_groups(plan: Plan) -> Iterator[str]:
     yield from (f"-e {quote_word(f'{name}={value}')}" for name, value in environment_of(plan).items())
     if program:
         yield f"--entrypoint {quote_word(program)}"
-    yield quote_word(container.image_reference(plan))
+    yield _write_image(plan, places)
     yield from (" ".join(map(quote_word, group)) for group in group_words(words))
 
 
@@ -123,8 +130,9 @@ def _format_shared_memory(launcher: Mapping[str, Any]) -> str:
     return f"--shm-size {quote_word(str(size))}" if size and launcher.get("ipc") != "host" else "--ipc host"
 
 
-def render_compose(plan: Plan) -> str:
-    """Render a compose file. MODEL must be set: the checkpoint directory, or the overlay that the head names.
+def render_compose(plan: Plan, places: ServingPlaces = ServingPlaces()) -> str:  # noqa: B008  frozen
+    """Render a compose file. MODEL must be set: the checkpoint directory, or the overlay that the head names; IMAGE,
+    too, where only a tag is known.
 
     Raises:
         ConfigError: the release has no image, or a patch would have to go into it.
@@ -133,7 +141,7 @@ def render_compose(plan: Plan) -> str:
     program, words = split_program(plan)
     port, launcher = plan.cell.engine.default_port, plan.values("launcher")
     service: dict[str, Any] = {
-        "image": container.image_reference(plan),
+        "image": places.image_of(plan) or f"${{IMAGE:?{explain_tag_alone(plan.cell.release)}; then print this again}}",
         "init": True,
         **({"entrypoint": [_escape_for_compose(program)]} if program else {}),
         "command": [_escape_for_compose(word) for word in words],
@@ -163,6 +171,19 @@ def render_compose(plan: Plan) -> str:
         # inside the compose file, so that one file is all there is to copy
         whole["configs"] = {"serve_config": {"content": to_yaml(tree).replace("$", "$$")}}
     return f"{_compose_head(plan)}{to_yaml(whole)}"
+
+
+def refuse_tag_alone(script: str, plan: Plan, places: ServingPlaces) -> str:
+    """Return a source's own script, which ends before its launch where it would start whatever a tag is today."""
+    tag = plan.cell.release.image
+    if not tag or plan.launcher_kind != "docker" or plan.cell.release.image_digest:
+        return script
+    if known := places.image_of(plan):
+        said = format_comment(f"image       its tag {tag} is {known}, as recorded on this host")
+        by_content = script.replace(f" {quote_word(tag)}", f" {quote_word(known)}")
+        return by_content.replace("\nset -euo pipefail\n", f"\n{said}\nset -euo pipefail\n", 1)
+    why = quote_word(explain_tag_alone(plan.cell.release))
+    return script.replace("\nset -euo pipefail\n", f"\nset -euo pipefail\necho {why} >&2; exit 1\n", 1)
 
 
 def _list_hub_mounts(plan: Plan) -> list[dict[str, Any]]:

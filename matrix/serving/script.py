@@ -15,7 +15,7 @@ from matrix.output.script import format_command, format_comment, group_words, qu
 from matrix.parsers.faults import tell_in_comments
 from matrix.planning.plan import Plan
 from matrix.serving import container, kernels, prepare, run
-from matrix.serving.places import ServingPlaces, write_default, write_required
+from matrix.serving.places import ServingPlaces, write_default, write_image, write_required
 
 SECTIONS: Final = ("env", "weights", "patch", "host", "kernels", "launch", "wait", "ask", "proof", "stop")
 AFTER: Final = frozenset({"wait", "ask", "proof"})  # they need the server in the background
@@ -112,6 +112,7 @@ def _render_settings(plan: Plan, places: ServingPlaces, body: str) -> Iterator[s
         "HOST": write_default("HOST", "127.0.0.1"),
         "PORT": write_default("PORT", str(plan.cell.engine.default_port)),
         "LOG": f'LOG=${{LOG:-"$PWD/serve-{plan.fingerprint}.log"}}',
+        "IMAGE": write_image(plan),
         "SERVER": write_required("SERVER", "the process id of the server"),
         "NAME_OF_CONTAINER": write_default("NAME_OF_CONTAINER", f"glm-{plan.fingerprint}"),
     }
@@ -149,7 +150,7 @@ def _list_lines(
         case "kernels":
             yield from kernels.warm_kernels(plan, container=inside)
         case "launch":
-            yield from _render_launch(plan, sections, inside=inside)
+            yield from _render_launch(plan, places, sections, inside=inside)
         case "wait":
             yield run.wait_until_ready(plan)
         case "ask":
@@ -163,19 +164,19 @@ def _list_lines(
 
 def _set_up(plan: Plan, places: ServingPlaces, *, inside: bool) -> Iterator[str]:
     if inside:
-        yield from container.pull_image(plan)
+        yield from container.pull_image(plan, places)
     elif plan.values("launcher").get("kind") == "process":
         yield from prepare.enter_checkout()
     else:
         yield from prepare.set_up_environment(plan, places)
 
 
-def _render_launch(plan: Plan, sections: Collection[str], *, inside: bool) -> Iterator[str]:
+def _render_launch(plan: Plan, places: ServingPlaces, sections: Collection[str], *, inside: bool) -> Iterator[str]:
     """Files that the launch needs, its variables and its command; in the background where something follows."""
     yield from _write_files(plan)
     if inside:
         yield container.MOUNTS
-        command = [f"{line} \\" for line in container.run_groups(plan)]
+        command = [f"{line} \\" for line in container.run_groups(plan, places)]
         command[-1] = command[-1].removesuffix(" \\")
         command = [line if n == 0 else f"  {line}" for n, line in enumerate(command)]
     else:

@@ -7,9 +7,10 @@ from typing import Final
 
 from matrix.checking.of_plan import tell_clients
 from matrix.errors import ConfigError, Problem
-from matrix.output import docker_words, writable
+from matrix.output import writable
 from matrix.output.script import format_comment
 from matrix.parsers.faults import tell_in_comments
+from matrix.planning.images import explain_tag_alone
 from matrix.planning.plan import Plan, fill_placeholders
 from matrix.serving import container
 from matrix.serving.places import ServingPlaces
@@ -24,11 +25,15 @@ def render_unit(plan: Plan, places: ServingPlaces) -> str:
     """Render the unit. Paths are absolute: edit the lines `Environment=MODEL=` and `ExecStart=` for your host.
 
     Raises:
-        ConfigError: a container is needed and cannot be made; a patch is needed, whose copy a unit cannot make.
+        ConfigError: a container is needed and cannot be made, or only a tag of its image is known; a patch is needed,
+            whose copy a unit cannot make.
     """
     if plan.values("launcher").get("kind") == "docker":
         container.require_image(plan)
-        return _render(plan, places, _docker_words(plan), {})
+        image = places.image_of(plan)
+        if not image:  # a unit asks nobody: what its tag is at some later boot would be served
+            raise ConfigError([Problem("--systemd", 0, plan.cell.id, explain_tag_alone(plan.cell.release))])
+        return _render(plan, places, _docker_words(plan, image), {})
     if plan.values("launcher").get("kind") == "process":
         message = "this engine runs in the checkout itself: glm-matrix show CELL prints a script"
         raise ConfigError([Problem("--systemd", 0, "", message)])
@@ -43,7 +48,7 @@ def render_unit(plan: Plan, places: ServingPlaces) -> str:
     return _render(plan, places, words, environment)
 
 
-def _docker_words(plan: Plan) -> list[str]:
+def _docker_words(plan: Plan, image: str) -> list[str]:
     program, words = container.split_program(plan)
     port = plan.cell.engine.default_port
     env = [w for name, value in container.environment_of(plan).items() for w in ("-e", f"{name}={value}")]
@@ -57,7 +62,7 @@ def _docker_words(plan: Plan) -> list[str]:
         *(files if plan.values("serve_config") else ()),
         *env,
         *(("--entrypoint", program) if program else ()),
-        docker_words.image_reference(plan),
+        image,
         *words,
     ]
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from matrix.judging.status import Status
 from matrix.output.markdown import format_markdown_table
+from matrix.wording import list_first
 from reports.board.text import NOTHING, SPEAKS, BoardLine, StatusTally, Told, View, make_headline
 from reports.evidence.defuse import defuse_for_code, defuse_for_markdown, defuse_line
 from reports.evidence.summary import SettledTest
@@ -22,6 +23,7 @@ STYLES = {"plain": "cyan", "good": "green", "noted": "yellow", "trouble": "bold 
 PROOF_STYLES = {"proven": "green", "refuted": "bold red", "unproven": "yellow"}
 SHOWN_TROUBLES = 20  # cells in the terminal; all of them are in the HTML
 SHOWN_TESTS = 3  # of each cell
+SHOWN_RIGS = 3
 TEXT_CHARS = 400
 TOLD_CHARS = 1_000
 MARKDOWN_CHARS = 1_000
@@ -56,7 +58,8 @@ def print_table(shown: View, console: Console) -> None:
     if shown.predictions:
         console.print(f"predictions about cells that differ in one feature: {_count_outcomes(shown)}")
     if shown.excluded:
-        console.print(f"{shown.excluded:,} combinations excluded, each with its reason: glm-matrix list --excluded")
+        where, command = list_first(shown.rigs, SHOWN_RIGS), f"glm-matrix list --excluded --rig {' '.join(shown.rigs)}"
+        console.print(f"{shown.excluded:,} combinations excluded on {where}, each with its reason: {command}")
     green = shown.verdict is None or shown.verdict.green
     console.print(Text(make_headline(shown), "bold green" if green else "bold red"))
 
@@ -194,7 +197,7 @@ def render_markdown(shown: View) -> str:
         lines += [f"- {count} x {_escape_markdown(message)}" for message, count in shown.known]
     if shown.exclusions:
         rows = ([f"{e.count:,}", e.status, f"`{e.rule}`", _escape_markdown(e.example)] for e in shown.exclusions)
-        lines += ["", f"## {shown.excluded:,} combinations excluded", ""]
+        lines += ["", f"## {shown.excluded:,} combinations excluded on {list_first(shown.rigs, SHOWN_RIGS)}", ""]
         lines += [_format_rows(["count", "status", "rule", "for example"], rows)]
     return "\n".join(lines) + "\n"
 

@@ -146,7 +146,7 @@ class View:
     troubles: tuple[tuple[CellRow, tuple[SettledTest, ...]], ...]
     exclusions: tuple[Exclusion, ...] = ()
     verdict: Verdict | None = None
-    excluded: int = 0
+    excluded: int = 0  # on the rigs of the board
     claims: tuple[LedgerEntry, ...] = ()  # every published number, and ours
 
     @property
@@ -159,6 +159,11 @@ class View:
         """The reasons for red, by cell; reasons about the run come first, under ""."""
         found = self.verdict.reasons if self.verdict else ()
         return tuple((cell, tuple(own)) for cell, own in groupby(found, key=lambda r: r.cell))
+
+    @property
+    def rigs(self) -> tuple[str, ...]:
+        """The rigs whose cells the report shows, and whose excluded combinations it counts."""
+        return name_rigs(self.board.rows)
 
     @property
     def known(self) -> tuple[tuple[str, int], ...]:
@@ -217,6 +222,11 @@ class View:
     def noted(self) -> tuple[SettledTest, ...]:
         """Green tests with a note."""
         return tuple(t for row in self.judged for t in row.tests if t.notes)
+
+
+def name_rigs(rows: Iterable[CellRow]) -> tuple[str, ...]:
+    """Name the rigs of these rows, each once."""
+    return tuple(dict.fromkeys(str(row.facts["rig"]) for row in rows if "rig" in row.facts))
 
 
 def count_rows(board: Board, verdict: Verdict | None) -> tuple[CellRow, ...]:

@@ -43,14 +43,12 @@ max_age_h: 24                            # of the run, in hours
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
-from matrix import condition
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.judging.requested import read_requested
 from matrix.judging.roofline import find_bounds
@@ -58,10 +56,7 @@ from matrix.judging.status import GREEN, Status
 from matrix.known.failures import LAUNCH, select_of_cell
 from matrix.model import Cell, Release
 from matrix.output import script as shell
-from matrix.planning import select
 from matrix.planning.beside import find_bases, list_owed
-from matrix.planning.expand import expand_matrix
-from matrix.planning.named import list_runnable_named
 from matrix.planning.owed import Depth, Owed, read_owed
 from matrix.planning.plan import make_plan
 from matrix.yaml import yamltext
@@ -96,6 +91,7 @@ from reports.gate.policy_lint import (
     find_unknown_names,
     find_wrong_numbers,
 )
+from reports.gate.requirement import Requirement, compile_requirement, find_wrong_requirement, list_candidates
 
 NEVER_ALLOWED = frozenset(
     {
@@ -110,21 +106,6 @@ NEVER_ALLOWED = frozenset(
         Status.FLAKE,
     }
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Requirement:
-    """Cells that match every given selector must have reported the suites and tests."""
-
-    marks: str = ""
-    glob: str = ""
-    when: Mapping[str, Any] = field(default_factory=dict)
-    suites: tuple[str, ...] = ()
-    tests: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> Names:
-        return {"suites": self.suites, "tests": self.tests}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,16 +188,16 @@ def expect_cells(policy: Policy, doc: Document, matrix: Matrix, owed: Owed | Non
         ConfigError: a requirement names a mark, id or condition that no runnable cell has, or what is never asked.
     """
     table = owed or read_owed()
-    cells = [*expand_matrix(matrix).runnable, *list_runnable_named(matrix, [w.glob for w in policy.require])]
+    cells = list_candidates(matrix, policy.require)
     problems = [
         doc.problem(("require", i, *loc), message)
         for i, wanted in enumerate(policy.require)
-        for loc, message in _find_wrong_requirement(wanted, matrix, cells)
+        for loc, message in find_wrong_requirement(wanted, matrix, cells)
     ]
     if problems:
         raise ConfigError(problems)
     chosen: dict[Cell, list[Requirement]] = {}
-    wanted_of = [(i, wanted, [*filter(_compile_requirement(wanted), cells)]) for i, wanted in enumerate(policy.require)]
+    wanted_of = [(i, wanted, [*filter(compile_requirement(wanted), cells)]) for i, wanted in enumerate(policy.require)]
     for _, wanted, own in wanted_of:
         for cell in own:
             chosen.setdefault(cell, []).append(wanted)
@@ -294,49 +275,6 @@ def _find_wrong_not_run(policy: Policy, matrix: Matrix, cells: Sequence[Cell]) -
             yield i, ("known_failure",), f"no known failure about a launch is {clause.known_failure!r}{hint}"
         elif not any(fnmatchcase(c.id, clause.cells) and entry.condition(c.facts) for c in cells):
             yield i, ("cells",), f"{clause.cells!r} matches no required cell that {clause.known_failure} speaks about"
-
-
-def _find_wrong_requirement(wanted: Requirement, matrix: Matrix, cells: Sequence[Cell]) -> Iterator[tuple[Loc, str]]:
-    """Yield each part of a requirement that no runnable cell can match."""
-    sound = True
-    try:
-        select.check_words(wanted.marks, select.all_marks(matrix), select.list_values(matrix))
-        _compile_marks(wanted.marks)
-    except ConfigError as error:
-        sound = False
-        yield from ((("marks",), p.message) for p in error.problems)
-    for key, message in condition.find_condition_problems(wanted.when, _known_values(cells)):
-        sound = False
-        yield ("when", key), message
-    if wanted.glob and not any(fnmatchcase(c.id, wanted.glob) for c in cells):
-        yield (
-            ("glob",),
-            f"{wanted.glob!r} matches no runnable cell{select.suggest_cell(wanted.glob, (c.id for c in cells))}",
-        )
-    elif sound and not any(map(_compile_requirement(wanted), cells)):
-        yield (), "matches no runnable cell of the matrix"
-
-
-def _compile_marks(marks: str) -> Callable[[Callable[..., bool]], bool]:
-    return select.compile_expression(marks) if marks else lambda _: True
-
-
-def _compile_requirement(wanted: Requirement) -> Callable[[Cell], bool]:
-    marked, holds = _compile_marks(wanted.marks), condition.compile_condition(wanted.when)
-
-    def matches(cell: Cell) -> bool:
-        in_glob = fnmatchcase(cell.id, wanted.glob or "*")
-        return in_glob and holds(cell.facts) and marked(select.make_matcher(cell))
-
-    return matches
-
-
-def _known_values(cells: Sequence[Cell]) -> dict[str, set[Any]]:
-    found: dict[str, set[Any]] = {}
-    for cell in cells:
-        for key, value in cell.facts.items():
-            found.setdefault(key, set()).update(value if isinstance(value, frozenset) else {value})
-    return found
 
 
 def make_expected(

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from matrix.checkout import CHECKOUT
 from matrix.output import places
-from matrix.planning.expand import expand_matrix
+from matrix.planning.by_condition import ConditionNarrowing
+from matrix.planning.expand import expand_matrix, list_runnable
 from matrix.recommending.ran import read_ran
 from matrix.wording import list_first
 from matrix.yaml.load import load_matrix
@@ -75,4 +76,5 @@ def tell_read(paths: Sequence[Path], matrix: Matrix) -> str:
 def judge_claims(records: Sequence[Record]) -> tuple[LedgerEntry, ...]:
     """Judge every published number of today's matrix by these records."""
     matrix = load_matrix()
-    return list_entries(matrix, expand_matrix(matrix).runnable, records)
+    claimed = ConditionNarrowing(conditions=tuple(loaded.condition for loaded in matrix.claims))
+    return list_entries(matrix, list_runnable(matrix, claimed), records)

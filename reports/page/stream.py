@@ -25,7 +25,7 @@ def stream_pages(
     index: Path,
     matrix: Matrix,
     cells: Mapping[str, Cell],
-    excluded: Mapping[Cell, Excluded],
+    list_excluded: Callable[[Sequence[CellRow]], Mapping[Cell, Excluded]],
     *,
     verdict: Verdict | None = None,
     expected: Sequence[ExpectedCell] = (),
@@ -46,7 +46,7 @@ def stream_pages(
         found = iterate_rows(reader, listed, facts, owed)
         ordered = [row.cell for row in sort_rows(verdict.board.rows)] if verdict else sorted(listed)
         written = set(write_cells(_keep_thin(found, rows.append), ordered, places, source))
-    shown = make_view(replace(board, rows=tuple(rows)), verdict, excluded, claims)
+    shown = make_view(replace(board, rows=tuple(rows)), verdict, list_excluded(rows), claims)
     write_index(shown, places)
     remove_others(places, written)
     return shown

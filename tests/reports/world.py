@@ -20,7 +20,8 @@ from reports.evidence import types as record
 from reports.evidence.files import format_line
 from reports.evidence.types import Record
 from reports.expected import ExpectedCell
-from reports.gate.policy import Policy, Requirement
+from reports.gate.policy import Policy
+from reports.gate.requirement import Requirement
 
 # Deterministic, and slow machines are no failures: a law is about answers, not about time.
 LAW = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -54,3 +54,13 @@ def test_a_directory_narrows_the_answer_and_stands_in_the_command(
 def test_exit_codes(words: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words, around()) == code
     assert capsys.readouterr().out or code == 2
+
+
+def test_a_launch_in_an_image_of_a_tag_alone_says_what_to_record_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--rig", "sm120x8"], around()) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "image no digest of voipmonitor/vllm:" in shown and "glm-matrix image pin vllm_fork_003 next " in shown
+    assert main(["--rig", "sm120x8", "--json"], around()) == 0
+    said = {one["cell"].split(".")[1]: one["image"] for one in json.loads(capsys.readouterr().out)["launches"]}
+    assert "glm-matrix image pin vllm_fork_003" in said["vllm_fork_003"]
+    assert said["sglang_fork_003"] == said["sglang_0_5_10_post1"] == ""  # a digest of its own; no image at all

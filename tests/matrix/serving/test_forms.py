@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import yaml
 
 from matrix.errors import ConfigError
 from matrix.output import writable
+from matrix.output.script import render_script
 from matrix.planning.expand import expand_matrix, find_cell
 from matrix.planning.plan import Plan, make_plan
-from matrix.serving.container import MODEL, render_compose
+from matrix.serving.container import MODEL, refuse_tag_alone, render_compose
 from matrix.serving.places import ServingPlaces
 from matrix.serving.script import render_serving_script
 from matrix.serving.systemd import render_unit
@@ -25,6 +27,9 @@ MATRIX = load_matrix()
 CELLS = {c.id: c for c in expand_matrix(MATRIX).runnable}
 TRTLLM = "sm120x4.trtllm_1_3_0rc26.glm51_478b_nvfp4.baseline"
 SEED = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"
+DIGEST = "sha256:" + "a" * 64
+TAG = MATRIX.releases["trtllm_1_3_0rc26"].image or ""
+RECORDED = ServingPlaces(read_images=lambda: {r.image: DIGEST for r in MATRIX.releases.values() if r.image})
 SAMPLE = [c for c in list(CELLS.values())[::40] if c.release.image]
 
 
@@ -76,7 +81,7 @@ def test_specifiers_and_variables_of_systemd_are_escaped(tmp_path: Path) -> None
 
 
 def test_a_unit_of_a_container_names_its_files() -> None:
-    text = render_unit(plan_of(TRTLLM), ServingPlaces())
+    text = render_unit(plan_of(TRTLLM), RECORDED)
     assert "%E/glm-matrix/serve_config.yaml:/glm-matrix/serve_config.yaml:ro" in text
     assert "-p \\\n  127.0.0.1:8000:8000" in text and "ExecStart=/usr/bin/docker" in text
 
@@ -89,7 +94,7 @@ def test_every_form_of_a_container_and_its_launch_write_to_the_same_places() -> 
     assert whole["read_only"] is True and set(whole["tmpfs"]) == asked
     assert writable.HOMES.items() <= whole["environment"].items()
     script = render_serving_script(plan, ServingPlaces(), ("launch",), docker=True)
-    unit = render_unit(plan, ServingPlaces())
+    unit = render_unit(plan, RECORDED)
     for text in (script, unit):
         words = shlex.split(text.replace("\\\n", " "), comments=True)
         assert "--read-only" in words and {words[n + 1] for n, w in enumerate(words) if w == "--tmpfs"} == asked
@@ -105,7 +110,7 @@ def test_a_release_whose_root_stays_writable_says_why_in_every_form() -> None:
     plan = replace(made, cell=replace(made.cell, release=release))
     forms = (
         render_compose(plan),
-        render_unit(plan, ServingPlaces()),
+        render_unit(plan, RECORDED),
         render_serving_script(plan, ServingPlaces(), ("launch",), docker=True),
     )
     for text in forms:
@@ -134,7 +139,7 @@ def test_a_compose_file_mounts_the_cache_that_holds_the_draft() -> None:
 @pytest.mark.parametrize("cell_id", DRAFTING)
 def test_a_unit_says_where_its_draft_is_found(cell_id: str) -> None:
     plan = plan_of_draft(cell_id)
-    unit = render_unit(plan, ServingPlaces())
+    unit = render_unit(plan, RECORDED)
     assert "Environment=HF_HUB_CACHE=/srv/models/hub\nEnvironment=HF_HUB_OFFLINE=1\n" in unit
     assert f"hf download {plan.settings['draft']}" in unit
     assert "HF_HUB" not in render_unit(plan_of("sm90x8.vllm_0_33_0.glm52_fp8.baseline"), ServingPlaces())
@@ -144,7 +149,7 @@ def test_a_unit_of_a_container_mounts_its_draft() -> None:
     made = plan_of_draft(DRAFTING[0])
     kind = replace(made.sections["args"][0], path=("kind",), value="docker")
     plan = replace(made, sections={**made.sections, "launcher": (kind,)})
-    words = shlex.split(render_unit(plan, ServingPlaces()).replace("\\\n", " "), comments=True)
+    words = shlex.split(render_unit(plan, RECORDED).replace("\\\n", " "), comments=True)
     assert f"${{HF_HUB_CACHE}}:{writable.HUB}:ro" in words
 
 
@@ -153,3 +158,61 @@ def test_what_cannot_be_a_form_is_one_error() -> None:
         render_compose(plan_of(SEED))
     with pytest.raises(ConfigError, match="runs in the checkout itself"):
         render_unit(plan_of("cpu.llamacpp_2026_10_11549.canary_bf16.baseline"), ServingPlaces())
+
+
+def test_a_script_of_a_tag_alone_ends_before_it_pulls_or_runs_anything(tmp_path: Path) -> None:
+    script = tmp_path / "serve.sh"
+    script.write_text(render_serving_script(plan_of(TRTLLM), ServingPlaces(), ("env",), docker=True))
+    (docker := tmp_path / "docker").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    docker.chmod(0o755)
+
+    def run(**given: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", **given}
+        return subprocess.run(["bash", script], env=environment, capture_output=True, text=True, check=False)
+
+    assert (
+        refused := run()
+    ).returncode == 1 and "Once on this host: glm-matrix image pin trtllm_1_3_0rc26" in refused.stderr
+    assert (by_tag := run(IMAGE=TAG)).returncode == 1 and f"{TAG} is a tag" in by_tag.stderr
+    assert not (tmp_path / "asked").exists()
+    assert run(IMAGE=f"a@{DIGEST}").returncode == 0 and f"a@{DIGEST}" in (tmp_path / "asked").read_text()
+
+
+def test_every_form_takes_the_recorded_digest_and_none_takes_a_tag() -> None:
+    """Also the source's own script, which would start whatever its tag is today."""
+    plan, pinned = plan_of(TRTLLM), f"nvcr.io/nvidia/tensorrt-llm/release@{DIGEST}"
+    published = make_plan(MATRIX, CELLS[TRTLLM], "published")
+    own = render_script(published)
+    forms = (
+        render_serving_script(plan, RECORDED, docker=True),
+        render_compose(plan, RECORDED),
+        render_unit(plan, RECORDED),
+        refuse_tag_alone(own, published, RECORDED),
+    )
+    for text in forms:
+        assert pinned in keep_words(text) and TAG not in keep_words(text)
+    assert "${IMAGE:?no digest of " in keep_words(render_compose(plan)).replace("\n", " ")
+    with pytest.raises(ConfigError, match="glm-matrix image pin trtllm_1_3_0rc26"):
+        render_unit(plan, ServingPlaces())
+    ended = refuse_tag_alone(own, published, ServingPlaces())
+    assert TAG in own and ended.index("exit 1") < ended.index("docker run")
+
+
+def keep_words(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def test_an_image_of_this_host_alone_is_named_by_its_id() -> None:
+    own = ServingPlaces(read_images=lambda: {TAG: f"id:{DIGEST}"})
+    assert yaml.safe_load(render_compose(plan_of(TRTLLM), own))["services"]["engine"]["image"] == DIGEST
+
+
+def test_a_release_with_a_digest_asks_for_no_record() -> None:
+    def refuse() -> dict[str, str]:
+        raise AssertionError("its own digest is known")
+
+    plan = plan_of("sm120x8.sglang_fork_003.glm51_nvfp4_lukealonso.baseline")
+    places = ServingPlaces(read_images=refuse)
+    assert f"@{plan.cell.release.image_digest}" in render_serving_script(plan, places)
+    script = render_script(plan)
+    assert refuse_tag_alone(script, plan, places) == script

@@ -270,7 +270,7 @@ def test_a_container_form_runs_with_a_docker_that_starts_the_stub(tmp_path: Path
     model.mkdir()
     (model / "config.json").symlink_to(put(tmp_path / "blobs/1", "{}"))
     text = render_serving_script(plan_of(TRTLLM), ServingPlaces(), ("env", *RUN))
-    done = serve(text, tmp_path, PATH=f"{tmp_path}/bin:{os.environ['PATH']}", MODEL=str(model))
+    done = serve(text, tmp_path, PATH=f"{tmp_path}/bin:{os.environ['PATH']}", MODEL=str(model), IMAGE="a@sha256:0")
     assert done.returncode == 0, done.stderr
     asked = (tmp_path / "docker.log").read_text()
     assert f"{model}:{model}:ro" in asked and f"{tmp_path}/blobs:{tmp_path}/blobs:ro" in asked

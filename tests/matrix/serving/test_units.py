@@ -65,7 +65,9 @@ def read_unit(text: str) -> Unit:
 
 
 def unit_of(plan: Plan, venv: Path) -> str:
-    return render_unit(plan, ServingPlaces(local={"environments": {plan.cell.release.id: str(venv)}}))
+    recorded = {plan.cell.release.image or "": "sha256:" + "a" * 64}
+    local = {"environments": {plan.cell.release.id: str(venv)}}
+    return render_unit(plan, ServingPlaces(local=local, read_images=lambda: recorded))
 
 
 @pytest.mark.parametrize("name", KINDS, ids=lambda c: ".".join(c.split(".")[1::2]))

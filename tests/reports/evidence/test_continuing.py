@@ -18,7 +18,8 @@ from reports.evidence.run_header import DECLARATION, Declaration
 from reports.evidence.types import End, Launch, Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate.gate import judge_evidence
-from reports.gate.policy import Policy, Requirement
+from reports.gate.policy import Policy
+from reports.gate.requirement import Requirement
 from tests.reports.evidence import small_run
 
 CONFTEST = (

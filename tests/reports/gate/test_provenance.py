@@ -19,9 +19,10 @@ from reports.gate import gate
 from reports.gate.accepted import Deviation, add_deviations, is_accepted
 from reports.gate.allowances import Unpredicted
 from reports.gate.gate import Verdict
-from reports.gate.policy import Policy, Requirement, make_expected
+from reports.gate.policy import Policy, make_expected
 from reports.gate.policy_accepted import Acceptable, Accepted
 from reports.gate.provenance import add_provenance
+from reports.gate.requirement import Requirement
 from tests.matrix import world as matrix_world
 from tests.reports import origin, world
 from tests.reports.origin import COMMIT
