@@ -29,6 +29,7 @@ OF_OPERATORS: Final = Path(__file__).parent / "siblings_of_operators.yaml"
 OF_STRANGERS: Final = Path(__file__).parent / "siblings_of_strangers.yaml"
 OF_SIBLINGS: Final = Path(__file__).parent / "siblings_of_siblings.yaml"
 OF_TOOLS: Final = Path(__file__).parent / "siblings_of_tools.yaml"
+AFTER_TOOLS: Final = Path(__file__).parent / "siblings_after_tools.yaml"
 DATA: Final = Path(__file__).parent / "recall.yaml"
 # As published for GLM-5.1.
 PATTERN: Final = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
@@ -42,6 +43,7 @@ ROUNDS: Final[Mapping[Path, tuple[str, int]]] = {
     OF_STRANGERS: ("another habit: several hosts, quoting, units, lists, manifests", 26),
     OF_SIBLINGS: ("siblings of those, asked after those were mended, and further kinds", 51),
     OF_TOOLS: ("other tools around the engines, edge numbers, closed lists inside JSON", 50),
+    AFTER_TOOLS: ("siblings of those, asked after those were mended", 28),
 }
 AIM: Final = 0.9  # of the rows that are not about hardware
 HEAD: Final = """# Recall
@@ -262,7 +264,7 @@ def make_page() -> str:
     reports = format_table(["report", "kind", "class", "by"], [[t.row.id, t.row.kind, t.cls, t.why] for t in told])
     rows = [
         [s.id, s.kind, s.first, now, s.right.replace("|", "\\|")]
-        for path in (SIBLINGS, OF_HOSTS, OF_TUTORIALS, OF_OPERATORS, OF_STRANGERS, OF_SIBLINGS, OF_TOOLS)
+        for path in (SIBLINGS, OF_HOSTS, OF_TUTORIALS, OF_OPERATORS, OF_STRANGERS, OF_SIBLINGS, OF_TOOLS, AFTER_TOOLS)
         for s, now in classes[path]
     ]
     lines = format_table(["line", "kind", "first run", "today", "right answer, and where it is read"], rows)

@@ -11,12 +11,22 @@ from matrix.checking.conditions import decide_condition
 from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.settings import Settings
 from matrix.errors import find_nearest
+from matrix.preflight.snapshot import Snapshot
 from matrix.yaml.structure import require_entries
 
 LISTS: Final = Path(__file__).with_name("closed_names.yaml")
 NEEDED: Final = {"lists": ("at", "engine", "version", "names", "says", "fact")}
 # The file is opened only for lines that give one of these: most do not, and every check pays for a file.
-SETTINGS: Final = ("draft_algorithm", "chat_template", "kv_transfer", "overrides", "executor", "compilation")
+SETTINGS: Final = (
+    "draft_algorithm",
+    "chat_template",
+    "kv_transfer",
+    "overrides",
+    "executor",
+    "compilation",
+    "attention_config",
+    "kernel_config",
+)
 
 
 @cache
@@ -28,11 +38,16 @@ def read_lists() -> tuple[Mapping[str, Any], ...]:
     )
 
 
-def judge_names(facts: Mapping[str, Any], settings: Settings) -> Iterator[CheckFinding]:
+def judge_names(
+    facts: Mapping[str, Any], settings: Settings, snapshot: Snapshot | None = None
+) -> Iterator[CheckFinding]:
     """Yield each value of the line that is none of the names which the release has for it."""
     if not any(name in settings.given for name in SETTINGS):
         return
-    for entry in read_lists():
+    for listed in read_lists():
+        entry = _of_flag(listed, snapshot) if "flag" in listed else listed
+        if entry is None:
+            continue
         setting = entry["at"].partition(".")[0]
         if not decide_condition({"engine": entry["engine"], "version": entry["version"]}, facts):
             continue
@@ -45,6 +60,16 @@ def judge_names(facts: Mapping[str, Any], settings: Settings) -> Iterator[CheckF
             more = {"value": value, "at": at, "says": entry["says"], "place": entry["fact"]}
             more["instead"] = _suggest_name(value, entry)
             yield make_finding("name_of_nothing", facts, subject, level=entry.get("level"), line=line, **more)
+
+
+def _of_flag(entry: Mapping[str, Any], snapshot: Snapshot | None) -> Mapping[str, Any] | None:
+    """Return an entry whose names are those of a flag; None where the release's text does not list them."""
+    flag = snapshot.options.get(entry["flag"]) if snapshot is not None else None
+    names = (flag.choices or flag.values) if flag is not None else None
+    if not names:
+        return None
+    any_case = entry.get("any_case", False)
+    return {**entry, "names": sorted({name.upper() if any_case else name for name in names})}
 
 
 def _list_values(entry: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:

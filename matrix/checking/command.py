@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +47,7 @@ Answer = TypeVar("Answer", bound=HasExitCode)
 LintFolder = Callable[[Path], Sequence[Remark]]
 Redact = Callable[[Any], Any]  # a text or JSON data -> the same without secrets
 MAX_BYTES: Final = 1_000_000
+HUB: Final = re.compile(r"https?://.*|[\w.-]+/[\w.-]+")  # an address, or a repository's name
 STARTS: Final = "`vllm serve`, `sglang serve`, `python -m sglang.launch_server`, `trtllm-serve`, or a container"
 MAX_JSON_BYTES: Final = 64_000_000  # an index of a checkpoint lists a hundred thousand tensors
 
@@ -301,6 +303,11 @@ def _checkpoint(path: str | None) -> tuple[Mapping[str, Any] | None, frozenset[s
     if path is None:
         return None, frozenset(), 0
     given = Path(path)
+    if not given.exists() and HUB.fullmatch(path):
+        said = (
+            "expected a folder or a config.json on this disk; without --config the published config of the name is used"
+        )
+        raise ConfigError([Problem("--config", 0, repr(path), said)])
     folder = given if given.is_dir() else None
     config = _read_json(given / "config.json" if folder else given)
     index = folder / "model.safetensors.index.json" if folder else None

@@ -2,6 +2,7 @@
 
 found                                  read as
 run: |, script: [...], commands: ...   a shell's text, in document order
+env: {A: b}, envs:, variables:         what the scripts beside and below have in their environment
 engine_kwargs: {tensor_parallel_size:  the words that the engine's parser would have (Ray Serve LLM)
 serveConfigV2: |                       YAML inside YAML (KubeRay)
 accelerators: H200:8, gpu: H200:8      the GPUs of each host
@@ -10,7 +11,7 @@ accelerators: H200:8, gpu: H200:8      the GPUs of each host
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -23,6 +24,7 @@ from matrix.checking.shell_script import ShellReader
 from matrix.checking.translated import fill_templates
 from matrix.checking.variables import Variables, Word
 from matrix.checking.yaml_nodes import (
+    MAX_DEPTH,
     Node,
     compose_documents,
     get_node,
@@ -36,30 +38,54 @@ from matrix.checking.yaml_nodes import (
 
 # The last part of a key that holds what a shell runs: `run`, `before_script`, `ansible.builtin.shell`, `commands`.
 SCRIPT_KEY: Final = re.compile(r"(?:^|[._-])(run|setup|scripts?|shell|cmd|commands?|exec|args|entrypoint|raw)$", re.I)
+ENVIRONMENT_KEYS: Final = ("env", "envs", "environment", "variables")
 INNER_KEYS: Final = ("serveConfigV2",)
 GPU_KEYS: Final = ("accelerators", "gpu", "gpus")
 GPU_COUNT: Final = re.compile(r"[A-Za-z][\w .-]*:(\d{1,3})")
 IMAGE_KEYS: Final = ("image", "image_id")
+OF_A_NODE: Final = "SKYPILOT_NUM_GPUS_PER_NODE"
+Environment = Mapping[str, Word]
 
 
 def read_embedded(document: Node, reader: ShellReader) -> None:
     """Read every script of a document, and every mapping of an engine's own arguments."""
     before = len(reader.commands)
-    variables = Variables()
-    for node in walk_nodes(document):
-        if (kwargs := get_node(node, "engine_kwargs")) is not None:
-            _read_engine(node, kwargs, reader)
-        for key, value in iterate_items(node):
-            if key in INNER_KEYS and (text := read_scalar(value)):
-                for inner in compose_documents(text, reader.name)[0]:
-                    read_embedded(inner, reader)
-            elif SCRIPT_KEY.search(key):
-                for text, line in _list_texts(value):
-                    reader.read(fill_templates(text), variables, line, 1)
     gpus, image = _find_gpus(document), _find_image(document)
+    _read_node(document, reader, {OF_A_NODE: Word(gpus)} if gpus else {}, 0)
     reader.commands[before:] = [
         replace(c, gpus=c.gpus or gpus, image=c.image or image) for c in reader.commands[before:]
     ]
+
+
+def _read_node(node: Node, reader: ShellReader, env: Environment, depth: int) -> None:
+    """Read the scripts of a node with the environment of the mappings around them."""
+    if depth > MAX_DEPTH:
+        return
+    env = {**env, **_read_environment(node)}
+    if (kwargs := get_node(node, "engine_kwargs")) is not None:
+        _read_engine(node, kwargs, reader, env)
+    for key, value in iterate_items(node):
+        if key in INNER_KEYS and (text := read_scalar(value)):
+            for inner in compose_documents(text, reader.name)[0]:
+                _read_node(inner, reader, env, depth + 1)
+        elif SCRIPT_KEY.search(key):
+            variables = Variables({name: (word,) for name, word in env.items()}, set(env))
+            for text, line in _list_texts(value):
+                reader.read(fill_templates(text), variables, line, 1)
+        _read_node(value, reader, env, depth + 1)
+    for child in read_sequence(node):
+        _read_node(child, reader, env, depth + 1)
+
+
+def _read_environment(node: Node) -> dict[str, Word]:
+    """`env: {A: b}` of a mapping; a value that another program fills in is a hole."""
+    found: dict[str, Word] = {}
+    for key in ENVIRONMENT_KEYS:
+        for name, value in iterate_items(get_node(node, key)):
+            text = read_scalar(value)
+            open_ = text is None or "{{" in text or "$" in text
+            found[name] = Word(f"${name}" if open_ else text or "", line_of(value), (name,) if open_ else ())
+    return found
 
 
 def _list_texts(node: Node) -> Iterator[tuple[str, int]]:
@@ -67,12 +93,12 @@ def _list_texts(node: Node) -> Iterator[tuple[str, int]]:
     scalars = read_sequence(node) if isinstance(node, yaml.SequenceNode) else [node]
     for scalar in scalars:
         text = read_scalar(scalar)
-        if text and (STARTS.search(text) or "install" in text or "=" in text):
+        if text and (STARTS.search(text) or "docker" in text or "install" in text or "=" in text):
             block = getattr(scalar, "style", None) in ("|", ">")
             yield text, line_of(scalar) + block
 
 
-def _read_engine(node: Node, kwargs: Node, reader: ShellReader) -> None:
+def _read_engine(node: Node, kwargs: Node, reader: ShellReader, env: Environment) -> None:
     """`{model_loading_config: {model_source: X}, engine_kwargs: {...}}` of Ray Serve: arguments of vLLM's engine."""
     model = next(
         (
@@ -86,20 +112,24 @@ def _read_engine(node: Node, kwargs: Node, reader: ShellReader) -> None:
     if model and not any(keyword.name == "model" for keyword in keywords):
         keywords.insert(0, Keyword(name="model", value=model, line=line_of(kwargs)))
     words = make_words(keywords, "vllm")
-    reader.start(Start(kind="engine", engine="vllm", entry="engine_kwargs", argv=words), line_of(kwargs), {}, 0)
+    start = Start(kind="engine", engine="vllm", entry="engine_kwargs", argv=words)
+    reader.start(start, line_of(kwargs), dict(env), 0)
 
 
 def _find_gpus(document: Node) -> str:
-    """`accelerators: H200:8`, `{H200: 8}`, `gpu: H200:8`: how many GPUs each host gets; "" where nothing says so."""
+    """`accelerators: H200:8`, `{H200: 8}`, `{H200:8}`, `gpu: H200:8`: how many GPUs each host gets, or ""."""
     for node in walk_nodes(document):
         for key, value in iterate_items(node):
             if key not in GPU_KEYS:
                 continue
-            if (text := read_scalar(value)) and (found := GPU_COUNT.fullmatch(text.strip())):
+            entries = list(iterate_items(value))
+            # YAML reads `{H200:8}` as a key without a value
+            text = read_scalar(value) or (entries[0][0] if len(entries) == 1 else "")
+            if found := GPU_COUNT.fullmatch(text.strip()):
                 return found[1]
-            counts = [read_scalar(count) or "" for _, count in iterate_items(value)]
-            if key == "accelerators" and len(counts) == 1 and counts[0].isdigit():
-                return counts[0]
+            count = read_scalar(entries[0][1]) if key == "accelerators" and len(entries) == 1 else None
+            if count and count.isdigit():
+                return count
     return ""
 
 

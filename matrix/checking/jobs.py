@@ -1,4 +1,4 @@
-"""How many GPUs of a host a batch job asks for: directives of Slurm, PBS and LSF, options of srun."""
+"""How many GPUs of a host a batch job asks for: directives of Slurm, PBS, LSF and Flux, options of srun."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from matrix.checking.variables import Word
 
-DIRECTIVE: Final = re.compile(r"^#(?:SBATCH|PBS|BSUB)[ \t]+(.*)$", re.M)
+DIRECTIVE: Final = re.compile(r"^#[ \t]?(?:SBATCH|PBS|BSUB|flux:|FLUX:)[ \t]+(.*)$", re.M)
 # --gres=gpu:h200:4, --gpus-per-node=4, -l select=1:ngpus=4, -gpu num=4; --gpus (-G) counts the GPUs of all hosts
 OF_A_HOST: Final = (
     re.compile(r"--gres[= ]\S*?gpu(?::[a-z][\w.-]*)?:(\d+)"),

@@ -133,7 +133,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     findings += judge_bounds(facts, settings)
     findings += judge_worded(facts, settings, snapshot)
     findings += judge_buckets(facts, settings)
-    findings += judge_names(facts, settings)
+    findings += judge_names(facts, settings, snapshot)
     findings += judge_model_word(facts, settings)
     findings += judge_environment_values(command, release)
     findings += judge_sharing(facts, model, settings)

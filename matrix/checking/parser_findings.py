@@ -84,6 +84,17 @@ def judge_words(
         if command.around and remark.kind in ("unknown_flag", "extra_argument"):
             continue
         yield _make_parser_finding(remark, command, settings, snapshot)
+    if command.entry.endswith("(...)"):
+        yield from _find_no_fields(command, settings)
+
+
+def _find_no_fields(command: Command, settings: Settings) -> Iterator[CheckFinding]:
+    """Find keyword arguments that are another word of a flag: `Engine(tp=8)`, whose field is tp_size."""
+    for use in settings.uses:
+        name = use.written.removeprefix("--").removeprefix("no-").replace("-", "_")
+        if use.flag is not None and use.flag.dest not in (name, "model_tag") and use.written.startswith("--"):
+            more = {"entry": command.entry, "name": name, "field": use.flag.dest, "engine": command.engine}
+            yield make_finding("keyword_of_no_field", more, name, line=settings.lines.get(use.written, 0))
 
 
 def _find_slips(command: Command) -> Iterator[CheckFinding]:

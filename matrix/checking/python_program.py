@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from matrix.checking.keyword_words import ANY, Keyword, make_words
 from matrix.checking.launchers import Command, Start, find_start
+from matrix.checking.releases import parse_requirement
 from matrix.checking.shell_script import Beside, ShellReader, no_file
 from matrix.checking.variables import Variables, Word
 from matrix.errors import Problem
@@ -26,6 +27,8 @@ CLASSES: Final[Mapping[str, str]] = {
 }
 PROCESSES: Final = frozenset({"run", "Popen", "call", "check_call", "check_output", "system", "create_subprocess_exec"})
 SHELL_TEXTS: Final = frozenset({"system", "getoutput", "getstatusoutput", "create_subprocess_shell"})
+INSTALLS: Final = frozenset({"pip_install", "uv_pip_install"})  # of Modal's images
+OPEN: Final = "$value"  # what the program computes, as a variable that nobody set
 MOST_NODES: Final = 200_000
 
 
@@ -44,6 +47,11 @@ def read_python(text: str, name: str, beside: Beside = no_file) -> tuple[list[Co
     env = Variables({n: (w,) for n, w in _read_environment(nodes, known).items()})
     env.exported |= set(env.values)
     imported = _list_imports(nodes)
+    for call in (n for n in nodes if isinstance(n, ast.Call) and _name_of(n.func) in INSTALLS):
+        texts = [
+            each.value for each in ast.walk(call) if isinstance(each, ast.Constant) and isinstance(each.value, str)
+        ]
+        reader.installed.update(found for text in texts if (found := parse_requirement(text)) is not None)
     for call in sorted((n for n in nodes if isinstance(n, ast.Call)), key=lambda n: n.lineno):
         _read_call(call, reader, known, env, imported)
     return reader.commands, reader.problems
@@ -80,7 +88,8 @@ def _read_process(call: ast.Call, called: str, reader: ShellReader, known: Mappi
 
 def _make_word(node: ast.expr, known: Mapping[str, Any]) -> Word:
     value, found = _evaluate(node, known)
-    return Word(str(value), node.lineno) if found else Word("$value", node.lineno, ("value",))
+    text = str(value) if found else OPEN
+    return Word(text, node.lineno, ("value",) if OPEN in text else ())
 
 
 def _iterate_keywords(call: ast.Call, engine: str, known: Mapping[str, Any]) -> Iterator[Keyword]:
@@ -109,6 +118,10 @@ def _evaluate(node: ast.expr, known: Mapping[str, Any]) -> tuple[Any, bool]:
         return known[node.id], True
     if isinstance(node, ast.Call) and _name_of(node.func) in ("dict", "str", "int"):
         return _evaluate_call(node, known)
+    if isinstance(node, ast.Call) and _name_of(node.func) == "join":
+        return _evaluate_join(node, known)
+    if isinstance(node, ast.JoinedStr):
+        return _evaluate_format(node, known)
     try:
         return ast.literal_eval(node), True
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
@@ -129,6 +142,26 @@ def _evaluate_call(node: ast.Call, known: Mapping[str, Any]) -> tuple[Any, bool]
         if found and isinstance(value, str | int | float):
             return (str(value) if _name_of(node.func) == "str" else value), True
     return None, False
+
+
+def _evaluate_join(node: ast.Call, known: Mapping[str, Any]) -> tuple[Any, bool]:
+    """`" ".join(cmd)` and `shlex.join(cmd)` of a list that the module spells out."""
+    words = node.args[0] if len(node.args) == 1 else None
+    if isinstance(words, ast.Name):
+        words = known.get(f"{words.id} (node)")
+    if not isinstance(words, ast.List | ast.Tuple):
+        return None, False
+    return " ".join(_make_word(each, known).text for each in words.elts), True
+
+
+def _evaluate_format(node: ast.JoinedStr, known: Mapping[str, Any]) -> tuple[Any, bool]:
+    """`f"vllm serve {MODEL}"`: a value that is not known stands as a variable that nobody set."""
+    parts: list[str] = []
+    for each in node.values:
+        inner = each.value if isinstance(each, ast.FormattedValue) else each
+        value, found = _evaluate(inner, known)
+        parts.append(str(value) if found else OPEN)
+    return "".join(parts), True
 
 
 def _read_assignments(nodes: Iterable[ast.AST]) -> dict[str, Any]:

@@ -33,6 +33,13 @@ COUNTS: Final = tuple(
         r"(?P<name>.+)",
     )
 )
+# "2 nodes x 8 H200", "2x8 H200", "2 hosts of 8x B200": more than MOST_OF_A_HOST is a model's number, "8x 6000 Ada".
+HOSTS: Final = re.compile(
+    rf"(?P<hosts>\d{{1,3}})\s*(?:(?:nodes?|hosts?|machines?)\s*(?:of|with|{TIMES})?|{TIMES})\s*\(?\s*"
+    rf"(?P<each>\d{{1,2}})\s*{TIMES}?\s*(?P<name>[a-z][^()]*?)\s*\)?",
+    re.IGNORECASE,
+)
+MOST_OF_A_HOST: Final = 16
 # A count that split_count left over (of five digits, negative, with a fraction, of a second GPU); `MI 300X` has none.
 MACHINE: Final = re.compile(r"[DH]GX\s+(?P<gpu>[ABH]\d{2,3}\b.*)", re.IGNORECASE)
 OTHERS: Final = re.compile(r"\bMI\d{3}|\bmac\b|\bM[1-5] (?:pro|max|ultra)|gaudi|ascend|\bTPU", re.IGNORECASE)
@@ -150,6 +157,9 @@ def split_count(text: str) -> tuple[int, str]:
     (4, 'RTX PRO 6000')
     """
     first, _, rest = text.strip().partition(" ")
+    several = HOSTS.fullmatch(text.strip())
+    if several is not None and int(several["each"]) <= MOST_OF_A_HOST:
+        return int(several["hosts"]) * int(several["each"]), several["name"]
     if rest and first.lower() in SPELLED:  # "two H100": the word left out, it would be one
         text = f"{SPELLED[first.lower()]} {rest}"
     found = next((m for pattern in COUNTS if (m := pattern.fullmatch(text.strip()))), None)

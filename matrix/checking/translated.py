@@ -32,7 +32,11 @@ def translate_script(text: str, name: str) -> str:
     """Return the text as a POSIX shell would have it; the number of its lines stays."""
     match _find_dialect(text, name):
         case "fish":
+            # a list is all of its words wherever it stands
+            lists = {f[3] for f in FISH_SET.finditer(text) if len(f[4].split()) > 1 and f[4][0] not in QUOTES}
             text = FISH_SET.sub(_write_fish, text)
+            for listed in lists:
+                text = re.sub(rf"\${listed}\b", f'"${{{listed}[@]}}"', text)
         case "powershell":
             text = _continue_lines(text.replace("\\", "/"), "`")
             text = POWERSHELL_SET.sub(r"\1export \2=\3", text)

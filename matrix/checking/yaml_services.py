@@ -217,7 +217,8 @@ def _read_word(node: Node | None, kind: str, env: dict[str, Word]) -> Word | Non
     text = read_scalar(node)
     if text is None or node is None:
         return None
-    holes: list[str] = []
+    # `{{ .Values.tp }}`: helm or Jinja fills it in, and nothing is wrong with it until then
+    holes: list[str] = ["a template"] if "{{" in text else []
 
     def compose(found: re.Match[str]) -> str:
         if found.group() == "$$":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from packaging.utils import canonicalize_name
 
@@ -19,6 +19,7 @@ from matrix.facts.releases import PACKAGES
 from matrix.output.command_line import CommandLine
 from matrix.preflight.snapshot import list_releases, snapshot_for
 
+MOST_SHOWN = 12
 WORDS = {True: "holds", False: "does not", None: "unknown"}
 
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         facts = load_facts()
         if options.name and options.name not in facts:
             raise ConfigError(
-                [Problem("facts.yaml", 0, "", f"no fact {options.name!r}{suggest_nearest(options.name, facts)}")]
+                [Problem("facts.yaml", 0, "", f"no fact {options.name!r}{_suggest_facts(options.name, facts)}")]
             )
         release = _find_release(options.release) if options.release else None
         chosen = [facts[options.name]] if options.name else list(facts.values())
@@ -51,10 +52,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps({name: [_row(v) for v in verdicts] for name, verdicts in found.items()}, indent=1))
     elif options.name or options.release:
         # A fact of another engine than the asked release has no verdict there, and no line.
-        print("\n\n".join(_whole(facts[name], verdicts) for name, verdicts in found.items() if verdicts))
+        said = [_whole(facts[name], verdicts) for name, verdicts in found.items() if verdicts]
+        print("\n\n".join(said) or f"{release}: no fact is asked of it; facts are about the engines' own text.")
     else:
         print("\n".join(_line(facts[name], verdicts) for name, verdicts in found.items()))
     return 0
+
+
+def _suggest_facts(text: str, known: Iterable[str]) -> str:
+    """Return the facts whose names hold the text, since nobody knows a whole one; else the nearest."""
+    held = sorted(name for name in known if text.lower() in name)
+    if len(held) < 2:
+        return suggest_nearest(held[0] if held else text, known)
+    return f"; with this in their names: {', '.join(held[:MOST_SHOWN])}"
 
 
 def _find_release(text: str) -> str:

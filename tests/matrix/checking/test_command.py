@@ -232,6 +232,8 @@ def test_a_folder_is_linted_by_who_can_read_it(tmp_path: Path, capsys: pytest.Ca
         (["--release", "sglang>=0.5", "--", "vllm", "serve", "x"], "expected ENGINE==VERSION"),
         (["--release", "sglang==0.5.17", "--", "vllm", "serve", "x"], "starts vllm"),
         (["--config", "/nowhere", "--", "vllm", "serve", "x"], "/nowhere"),
+        (["--config", "zai-org/GLM-5.1", "--", "vllm", "serve", "x"], "published config of the name is used"),
+        (["--config", "https://hub/zai-org/GLM-5.1", "--", "vllm", "serve", "x"], "'https://hub/zai-org/GLM-5.1'"),
         (["--installed", "x", "--", "vllm", "serve", "x"], "PACKAGE==VERSION"),
         (["--env", "x", "--", "vllm", "serve", "x"], "NAME=VALUE"),
         (["--", "python", "train.py"], "no engine is started"),

@@ -10,6 +10,7 @@ from matrix.checking.launchers import Command
 from matrix.checking.python_program import read_python
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
+from matrix.checking.sources import read_text
 
 
 def read_words_of(text: str) -> list[str]:
@@ -68,3 +69,23 @@ def test_what_is_no_python_is_one_problem(text: str) -> None:
     commands, problems = read_python(text, "x.py")
     assert not commands
     assert [p.file for p in problems] == ["x.py"]
+
+
+def test_a_keyword_is_a_field_and_no_other_word_of_the_parser() -> None:
+    ((command,), _) = read_python("import sglang\nsglang.Engine(model_path='/w', tp=8)", "x.py")
+    judged = judge_command(command, CheckRequest(release=parse_release("sglang==0.5.23"), host=parse_rig("sm90x8")))
+    (found,) = [f for f in judged.findings if f.id == "keyword_of_no_field"]
+    assert found.remedy == "Write tp_size=..."
+    ((command,), _) = read_python(
+        "from vllm import LLM\nLLM('/w', tensor_parallel_size=8, enforce_eager=False)", "x.py"
+    )
+    assert not [f for f in judge(command).findings if f.id == "keyword_of_no_field"]
+
+
+def test_a_template_in_a_manifest_is_open() -> None:
+    text = (
+        "spec:\n  containers:\n  - image: vllm/vllm-openai:v0.33.0\n    args: [--model, /w, -tp, '{{ .Values.tp }}']\n"
+    )
+    ((command,), _) = read_text(text, "pod.yaml")
+    assert command.argv[-1].holes
+    assert judge(command).verdict != "wrong"

@@ -30,6 +30,16 @@ NAMED = [
 ]
 
 
+NAMED += [
+    ("2 nodes x 8 H200", 90, 16),
+    ("2x8 H200", 90, 16),
+    ("2 hosts of 8x B200", 100, 16),
+    ("2 x (8x B300)", 103, 16),
+    ("8x 6000 Ada", 89, 8),
+    ("2x 5090", 120, 2),
+]
+
+
 @pytest.mark.parametrize(("text", "sm", "count"), NAMED)
 def test_a_gpu_is_found_by_its_name(text: str, sm: int, count: int) -> None:
     host = parse_rig(text)

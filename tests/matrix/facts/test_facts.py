@@ -238,3 +238,13 @@ def test_parsers_that_were_not_run_answer_nothing() -> None:
     assert ask_predicate("parses", keys, other, HeldWheels()).why == (
         "its parsers glm47+glm45 were not run over no_arguments"
     )
+
+
+def test_a_part_of_a_name_lists_the_facts_that_have_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sglang_sm120"]) == 2
+    assert "with this in their names: sglang_sm120_bf16_kv, " in capsys.readouterr().err
+
+
+def test_a_release_that_no_fact_is_about_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--release", "transformers_5_24_0"]) == 0
+    assert "no fact is asked of it" in capsys.readouterr().out
