@@ -100,10 +100,12 @@ def test_decode_speed_by_context(
 
 
 @pytest.mark.from_depth("full")
-def test_prefill_cold_and_warm(*, cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+def test_prefill_cold_and_warm(
+    *, cell: Cell, engine: EngineHandle, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
     """Prompt tokens per second until the first token, without and with the prefix cache: two numbers, never mixed."""
     items = bank.load_prompts(depth.prefill_prompts, tokens=depth.load_prompt_tokens)
-    expect_ok(evidence, [speed.measure_prefill(client, items, cell.engine.dialect, evidence)])
+    expect_ok(evidence, [speed.measure_prefill(client, engine, items, cell.engine, evidence)])
 
 
 @pytest.mark.from_depth("full")

@@ -9,12 +9,11 @@ from typing import Any, Final
 from fixtures.banks.item import Item
 from fixtures.client.client import Client
 from fixtures.client.reply import Reply
-from fixtures.launch.observe import Dialect, observe_engine
-from matrix.judging.observation import Seen, count_since
+from fixtures.launch.observe import Dialect
+from suites.asking.cached import ask_and_count_cached
 from suites.asking.contract import EngineHandle
 
 TOP: Final = 5
-COUNTED: Final = "cached_tokens"  # the matrix's name of the metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +40,6 @@ def _list_new(item: Item, *, asked: bool) -> Sequence[Mapping[str, Any]]:
 
 
 def ask_turn(client: Client, engine: EngineHandle, dialect: Dialect, item: Item) -> AskedTurn:
-    """Ask one turn. Where its usage does not tell the cached tokens, the engine's metric is read before and after."""
-    counts = COUNTED in dialect
-    before: Seen = observe_engine(dialect, client, engine.log_path) if counts else ()
-    reply = client.ask(item, top_logprobs=TOP)
-    # Usage tells of this request; the metric tells of all, so it serves only where usage is silent.
-    if reply.cached_tokens is not None or not counts:
-        return AskedTurn(item=item, reply=reply, cached=reply.cached_tokens)
-    after = observe_engine(dialect, client, engine.log_path)
-    return AskedTurn(item=item, reply=reply, cached=count_since(COUNTED, after, before))
+    """Ask one turn, and count what of it came from the prefix cache."""
+    asked = ask_and_count_cached(client, engine, dialect, lambda: client.ask(item, top_logprobs=TOP))
+    return AskedTurn(item=item, reply=asked.reply, cached=asked.cached)

@@ -27,6 +27,7 @@ COLD_CACHED_SHARE = 0.10  # a shared template frame may be cached; more is the p
 FEWEST_PAIRS = 5  # 0.5 ** 5 = 3 %: with four, even all lost is luck at 5 %
 
 Result = Mapping[str, Any]
+Counted = tuple[Reply, float | None]  # and its prompt's tokens from the cache, None where nobody tells
 
 
 def check_complete(result: Result, *, output_len: int) -> Finding:
@@ -128,15 +129,18 @@ def prefill_tps(reply: Reply) -> float:
     return (reply.prompt_tokens or 0) / reply.ttft_s if reply.ttft_s else 0.0
 
 
-def check_cold_and_warm(cold: Sequence[Reply], warm: Sequence[Reply]) -> Finding:
+def check_cold_and_warm(cold: Sequence[Counted], warm: Sequence[Counted]) -> Finding:
     """Check that cold requests missed the prefix cache; otherwise the cold speed is the cache's. Reports the warm
-    hits."""
+    hits. Each reply stands beside its prompt's tokens from the cache."""
     # An engine that tells no cached tokens passes here, and the finding is marked insensitive below.
-    shares = [(r.cached_tokens or 0) / max(1, r.prompt_tokens or 0) for r in cold]
+    shares = [(cached or 0) / max(1, reply.prompt_tokens or 0) for reply, cached in cold]
     wrong = [f"{share:.0%} of a cold prompt was cached" for share in shares if not share <= COLD_CACHED_SHARE]
-    known = any(r.cached_tokens is not None for r in (*cold, *warm))
-    rates = {n: statistics.median(prefill_tps(r) for r in rs) for n, rs in (("cold", cold), ("warm", warm))}
-    found = [r.cached_tokens for r in warm]
+    known = any(cached is not None for _, cached in (*cold, *warm))
+    rates = {
+        name: statistics.median(prefill_tps(reply) for reply, _ in asked)
+        for name, asked in (("cold", cold), ("warm", warm))
+    }
+    found = [cached for _, cached in warm]
     return Finding(
         check="throughput.cold_and_warm",
         ok=not wrong,

@@ -8,13 +8,15 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from fixtures.client.client import Client
-from fixtures.client.reply import Reply
+from matrix.model import Engine
 from reports.evidence.finding import Finding
+from suites.asking.cached import CountedReply, ask_and_count_cached
 from suites.asking.contract import EngineHandle, EvidenceSink
 from suites.asking.depth import Depth
 from suites.checks import answer, throughput
@@ -27,24 +29,28 @@ LOADED_WAVES: Final = 4
 AT_ONCE: Final = 4  # questions
 
 
-def measure_prefill(client: Client, items: Sequence[Item], dialect: str, evidence: EvidenceSink) -> Finding:
-    """Measure the first token's time of each prompt, without the cache and with it, and record the medians."""
-    pairs = [(_first_token(client, i, bypass_prefix_cache(client, dialect)), _ask_twice(client, i)) for i in items]
-    for name, replies in (("cold", [c for c, _ in pairs]), ("warm", [w for _, w in pairs])):
-        rates = [throughput.prefill_tps(reply) for reply in replies]
-        tokens = statistics.median(r.prompt_tokens or 0 for r in replies)
+def measure_prefill(
+    client: Client, engine: EngineHandle, items: Sequence[Item], spoken: Engine, evidence: EvidenceSink
+) -> Finding:
+    """Measure the first token's time of each prompt, without the cache and with it, and record the medians.
+
+    `spoken`: the engine of the cell, by whose words the cache is passed by and its hits are counted.
+    """
+
+    def ask(item: Item, extra: Mapping[str, Any]) -> CountedReply:
+        send = partial(client.ask, item, stream=True, max_tokens=1, extra=extra)
+        return ask_and_count_cached(client, engine, spoken.observe, send)
+
+    cold, warm = [], []
+    for item in items:
+        cold.append(ask(item, bypass_prefix_cache(client, spoken.dialect)))
+        ask(item, {})  # the cold request may not have written the cache either
+        warm.append(ask(item, {}))
+    for name, asked in (("cold", cold), ("warm", warm)):
+        rates = [throughput.prefill_tps(reply) for reply, _ in asked]
+        tokens = statistics.median(reply.prompt_tokens or 0 for reply, _ in asked)
         evidence.measurement(f"prefill_{name}_tps", statistics.median(rates), "tok/s", {"input_len": tokens})
-    return throughput.check_cold_and_warm([c for c, _ in pairs], [w for _, w in pairs])
-
-
-def _ask_twice(client: Client, item: Item) -> Reply:
-    """Ask twice: the cold request may not have written the cache either."""
-    _first_token(client, item, {})
-    return _first_token(client, item, {})
-
-
-def _first_token(client: Client, item: Item, extra: Mapping[str, Any]) -> Reply:
-    return client.ask(item, stream=True, max_tokens=1, extra=extra)
+    return throughput.check_cold_and_warm(cold, warm)
 
 
 def answer_alone(client: Client, items: Sequence[Item]) -> Right:

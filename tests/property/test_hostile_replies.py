@@ -120,7 +120,7 @@ def judged(reply: Reply, other: Reply) -> Iterator[Finding | None]:
     yield isolation.check_same_numbers("batch", FACT, [reply, reply], other, allowed=0.1)
     yield agreement.check_agreement(FACT, reply, REFERENCE, way="FFFF", allowed=1.0)
     agreement.prove_pattern(reply, {"FFFF": REFERENCE, "FFSS": REFERENCE}, wanted="FFSS", allowed=1.0)
-    yield throughput.check_cold_and_warm([reply], [other])
+    yield throughput.check_cold_and_warm([(reply, reply.cached_tokens)], [(other, other.cached_tokens)])
 
 
 @LAW

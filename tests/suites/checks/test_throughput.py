@@ -200,8 +200,8 @@ def test_published_numbers_are_loose_floors(got: float, more: bool, ok: bool) ->
     assert throughput.check_claim("x", got, 100.0, more_is_better=more).ok is ok
 
 
-def timed(cached: int | None, ttft_s: float = 0.5) -> Reply:
-    return Reply(content="x", prompt_tokens=1000, cached_tokens=cached, ttft_s=ttft_s)
+def timed(cached: int | None, ttft_s: float = 0.5, prompt_tokens: int | None = 1000) -> throughput.Counted:
+    return Reply(content="x", prompt_tokens=prompt_tokens, ttft_s=ttft_s), cached
 
 
 def test_cold_and_warm_are_told_apart() -> None:
@@ -210,19 +210,13 @@ def test_cold_and_warm_are_told_apart() -> None:
 
 
 def test_a_prompt_without_a_count_or_a_time_has_no_speed_and_no_share() -> None:
-    assert throughput.prefill_tps(dataclasses.replace(timed(0), ttft_s=None)) == 0.0
-    assert throughput.prefill_tps(dataclasses.replace(timed(0), prompt_tokens=None)) == 0.0
-    uncounted = [
-        dataclasses.replace(timed(None), prompt_tokens=None),
-        dataclasses.replace(timed(None), prompt_tokens=1),
-    ]
+    assert throughput.prefill_tps(Reply(content="x", prompt_tokens=1000)) == 0.0
+    assert throughput.prefill_tps(Reply(content="x", ttft_s=0.5)) == 0.0
+    uncounted = [timed(None, prompt_tokens=None), timed(None, prompt_tokens=1)]
     assert throughput.check_cold_and_warm(uncounted, [timed(0)]).ok
-    one = [dataclasses.replace(timed(1), prompt_tokens=1)]
-    assert "100% of a cold prompt" in throughput.check_cold_and_warm(one, [timed(0)]).detail
-    assert (
-        "100% of a cold prompt"
-        in throughput.check_cold_and_warm([dataclasses.replace(one[0], prompt_tokens=0)], one).detail
-    )
+    for tokens in (1, 0, None):
+        found = throughput.check_cold_and_warm([timed(1, prompt_tokens=tokens)], [timed(0)])
+        assert "100% of a cold prompt" in found.detail
 
 
 def test_a_cold_number_from_the_cache_is_none() -> None:

@@ -8,10 +8,13 @@ import pytest
 
 from fixtures.banks.glm5 import Glm5Bank
 from fixtures.client.client import Client
+from matrix.yaml.load import load_matrix
 from suites.measure import speed
 from suites.measure.no_prefix_cache import bypass_prefix_cache
 from tests.faults.stub.engine import MODEL, StubEngine
-from tests.suites.world import Recorder
+from tests.suites.world import FakeRunning, Recorder
+
+LLAMACPP = load_matrix().engines["llamacpp"]
 
 
 def test_only_rounds_that_met_the_load_count() -> None:
@@ -30,7 +33,7 @@ def test_prefill_records_both_and_finds_them_apart() -> None:
     evidence = Recorder()
     with StubEngine() as stub, Client(stub.base_url, MODEL, stub.api_key) as client:
         items = stub.learn(Glm5Bank()).load_prompts(2, tokens=64)
-        found = speed.measure_prefill(client, items, "llamacpp", evidence)
+        found = speed.measure_prefill(client, FakeRunning(stub.base_url, stub.api_key), items, LLAMACPP, evidence)
     assert found.ok and found.sensitive
     assert {name for name, _, _ in evidence.measurements} == {"prefill_cold_tps", "prefill_warm_tps"}
     assert all(n > 0 for n in found.data["warm_cached_tokens"])
