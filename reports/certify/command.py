@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
 from matrix.planning.select import suggest_cell
+from reports.certify.speed import OPTION, parse_unasked_speed, read_unasked_speed
 from reports.certify.statement import (
     CellEvidence,
     NotCertifiable,
@@ -30,6 +31,7 @@ from reports.evidence.files import read_records
 from reports.evidence.signature import sign_evidence
 
 DAYS: Final = 90
+SAID_CHARS: Final = 300  # of why a speed was not asked
 SUFFIX: Final = ".intoto.json"
 
 
@@ -40,10 +42,22 @@ def add_parser(verbs: Any) -> None:
     own.add_argument("--cells", default="*", metavar="GLOB", help="cells to certify (default all)")
     own.add_argument("--out", type=Path, default=Path("certificates"), metavar="DIR", help="default %(default)s")
     own.add_argument("--days", type=int, default=DAYS, metavar="N", help="how long they hold (default %(default)s)")
+    add_unasked_speed(own)
     own.add_argument("--key", type=Path, metavar="FILE", help="sign each with this SSH key (ssh-keygen -Y)")
     own.add_argument("--verify", type=Path, metavar="CERTIFICATE", help="verify this certificate by the evidence")
     own.add_argument("--signers", type=Path, metavar="FILE", help="with --verify: who may have signed it")
     own.add_argument("--no-replay", action="store_true", help="with --verify: do not judge the kept replies again")
+
+
+def add_unasked_speed(parser: argparse.ArgumentParser) -> None:
+    """Add the option by which somebody answers for a speed that was not asked."""
+    parser.add_argument(
+        OPTION,
+        default="",
+        metavar="'OWNER: WHY'",
+        help="who answers for cells whose speed was not asked, and why: they are WARNED and say so; not for a speed"
+        " that was measured, nor for any other test",
+    )
 
 
 def run_certify(args: argparse.Namespace) -> int:
@@ -63,13 +77,16 @@ def _verify(args: argparse.Namespace, today: date) -> int:
         sys.stdout.write(f"- {defuse_line(problem)}\n")
     word = "does not hold" if problems else "holds"
     result = defuse_line(str(found.statement["predicate"].get("result")))
-    sys.stdout.write(f"{args.verify}: {word}: {result} for {defuse_line(found.cell)} until {found.expires}\n")
+    unasked = read_unasked_speed(found.own)
+    told = f"; {defuse_line(str(unasked), SAID_CHARS)}" if unasked else ""
+    sys.stdout.write(f"{args.verify}: {word}: {result} for {defuse_line(found.cell)} until {found.expires}{told}\n")
     return 1 if problems else 0
 
 
 def _certify_evidence(args: argparse.Namespace, today: date) -> int:
     if not 1 <= args.days <= 3650:
         raise ConfigError([Problem("--days", 0, "", f"expected 1 to 3650, got {args.days}")])
+    parse_unasked_speed(args.speed_unasked)  # before anything is read or written
     if is_large(args.evidence):
         # Nothing written means that no cell fits the glob; the other way says which cells there are.
         try:
@@ -106,7 +123,8 @@ def _write_all(found: Iterable[CellEvidence], args: argparse.Namespace, today: d
 
 def _write_certificate(evidence: CellEvidence, args: argparse.Namespace, today: date) -> Written:
     try:
-        made = evidence.make(issued=today, expires=today + timedelta(days=args.days))
+        unasked = parse_unasked_speed(args.speed_unasked)
+        made = evidence.make(issued=today, expires=today + timedelta(days=args.days), unasked=unasked)
     except NotCertifiable as error:
         sys.stdout.write(f"not certified: {defuse_line(str(error))}\n")
         return Written.REFUSED

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from statistics import median
 from typing import Any, Final
 
 from matrix.judging.status import GREEN, Status
 from matrix.planning.owed import FIRST
+from matrix.yaml.known_shape import LONGEST
+from reports.certify.speed import FIELD, NOT_ASKED, UnaskedSpeed, list_left_out, list_unasked_tests
 from reports.evidence.attempts import split_runs
 from reports.evidence.continuations import link_continuations
 from reports.evidence.files import digest_value, is_sealed
@@ -24,6 +26,7 @@ from reports.evidence.types import CellFacts, Found, Kept, Measured, Record, Run
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "https://in-toto.io/attestation/test-result/v0.1"
 SCHEMA: Final = 2  # 2: script, and the day of the last answer
+WITHOUT_SPEED: Final = 3  # only where a speed was not asked, of which an earlier reader knows nothing
 WARNED: Final = frozenset({Status.XFAIL, Status.FLAKE})
 PASSED: Final = frozenset({Status.PASS, Status.MEASURED})
 Json = Any
@@ -38,9 +41,11 @@ def list_cells(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(r.cell for r in records if isinstance(r, CellFacts)))
 
 
-def make_statement(records: Sequence[Record], cell: str, *, issued: date, expires: date) -> Mapping[str, Json]:
+def make_statement(
+    records: Sequence[Record], cell: str, *, issued: date, expires: date, unasked: UnaskedSpeed | None = None
+) -> Mapping[str, Json]:
     """Make the statement of one cell, see `Statements.make`."""
-    return Statements(records).make(cell, issued=issued, expires=expires)
+    return Statements(records).make(cell, issued=issued, expires=expires, unasked=unasked)
 
 
 class Statements:
@@ -55,9 +60,11 @@ class Statements:
         for r in records:
             self._own.setdefault(r.cell, []).append(r)
 
-    def make(self, cell: str, *, issued: date, expires: date) -> Mapping[str, Json]:
+    def make(
+        self, cell: str, *, issued: date, expires: date, unasked: UnaskedSpeed | None = None
+    ) -> Mapping[str, Json]:
         """Make the statement of a cell, see `CellEvidence.make`."""
-        return self.find(cell).make(issued=issued, expires=expires)
+        return self.find(cell).make(issued=issued, expires=expires, unasked=unasked)
 
     def find(self, cell: str) -> CellEvidence:
         """Find what a statement of the cell is made from.
@@ -79,12 +86,12 @@ class CellEvidence:
     runs: Mapping[str, Run]  # of all the evidence
     unsealed: Collection[str]  # of them
 
-    def make(self, *, issued: date, expires: date) -> Mapping[str, Json]:
-        """Make the statement of the cell.
+    def make(self, *, issued: date, expires: date, unasked: UnaskedSpeed | None = None) -> Mapping[str, Json]:
+        """Make the statement of the cell. `unasked`: who says that its speed was not asked, where it was not.
 
         Raises:
-            NotCertifiable: a run is not sealed or asked less than a cell alone owes, a stub answered, or the cell has
-                several plans or no launch.
+            NotCertifiable: a run is not sealed or asked less than a cell alone owes, a stub answered, the cell has
+                several plans or no launch, or it would say for too long that no speed was asked.
         """
         row, own, cell = self.row, self.own, self.row.cell
         runs = {run: self.runs[run] for run in dict.fromkeys(r.run for r in own) if run in self.runs}
@@ -97,16 +104,19 @@ class CellEvidence:
         facts = next((r for r in own if isinstance(r, CellFacts)), None)
         if facts is None:
             raise NotCertifiable(f"the evidence does not say what {cell} is")
+        left_out = list_unasked_tests(row, own) if unasked else ()
+        if left_out and expires - issued > LONGEST:
+            raise NotCertifiable(f"its speed was not asked, which may be said for {LONGEST.days} days at most")
         made = {
             "_type": STATEMENT,
             "subject": list(_make_subjects(row, facts)),
             "predicateType": PREDICATE,
             "predicate": {
-                "result": _result_of(row),
+                "result": _result_of(row, left_out),
                 "configuration": list(_make_configuration(own, runs)),
-                **_name_tests(row),
+                **_name_tests(row, left_out),
                 "glmMatrix": {
-                    "schema": SCHEMA,
+                    "schema": WITHOUT_SPEED if left_out else SCHEMA,
                     "issued": issued.isoformat(),
                     "expires": expires.isoformat(),
                     "cell": cell,
@@ -119,6 +129,7 @@ class CellEvidence:
                     "numbers": list(_make_numbers(row)),
                     "versions": row.launch.versions if row.launch else {},
                     "hosts": {run: r.host for run, r in runs.items()},
+                    **({FIELD: {**asdict(unasked), "tests": left_out}} if unasked and left_out else {}),
                 },
             },
         }
@@ -172,30 +183,38 @@ def _make_configuration(own: Sequence[Record], runs: Mapping[str, Run]) -> Itera
             yield {"name": f"replies:{r.run}:{r.nodeid}", "digest": {"sha256": r.sha256}}
 
 
-def _result_of(row: CellRow) -> str:
-    if any(t.status not in GREEN | WARNED for t in row.tests) or any(p.outcome == "refuted" for p in row.proofs):
+def _result_of(row: CellRow, left_out: Collection[str]) -> str:
+    judged = [t for t in row.tests if t.nodeid not in left_out]
+    if any(t.status not in GREEN | WARNED for t in judged) or any(p.outcome == "refuted" for p in row.proofs):
         return "FAILED"
     if row.crashes:  # of the same plan, if not in one of its own tests
         return "FAILED"
-    # A feature that was asked for and that nothing proves may be off: every answer is right without it, too.
+    # A feature that was asked for and that nothing proves may be off: every answer is right without it, too. And who
+    # reads no more than PASSED takes it for the whole cell, its speed included.
     proven = {p.feature for p in row.proofs if p.outcome == "proven"}
-    return "WARNED" if any(t.status in WARNED for t in row.tests) or set(row.features) - proven else "PASSED"
+    warned = any(t.status in WARNED for t in judged) or bool(set(row.features) - proven or left_out)
+    return "WARNED" if warned else "PASSED"
 
 
 def tell_result(statement: Mapping[str, Json]) -> str:
     """Tell a statement's result, with what it rests on where it is not PASSED: a cell of a run that was cut has answers
     that are missing, and one whose answers were wrong has failures."""
     predicate = statement["predicate"]
-    counts = Counter(str(s) for s in predicate["glmMatrix"]["statuses"].values() if s not in PASSED)
-    said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    return f"{predicate['result']} ({said})" if said else str(predicate["result"])
+    own = predicate["glmMatrix"]
+    left_out = list_left_out(own)
+    counts = Counter(str(s) for test, s in own["statuses"].items() if s not in PASSED and test not in left_out)
+    unproven = [f for f in own["facts"].get("features", ()) if own["proofs"].get(f) != "proven"]
+    said = [*(f"{count} {status}" for status, count in sorted(counts.items())), *([NOT_ASKED] if left_out else [])]
+    said += [f"{', '.join(unproven)} not proven"] if unproven else []
+    return f"{predicate['result']} ({', '.join(said)})" if said else str(predicate["result"])
 
 
-def _name_tests(row: CellRow) -> Mapping[str, list[str]]:
+def _name_tests(row: CellRow, left_out: Collection[str]) -> Mapping[str, list[str]]:
+    warned = [t.nodeid for t in row.tests if t.status in WARNED or t.nodeid in left_out]
     return {
         "passedTests": [t.nodeid for t in row.tests if t.status in PASSED],
-        "warnedTests": [t.nodeid for t in row.tests if t.status in WARNED],
-        "failedTests": [t.nodeid for t in row.tests if t.status not in PASSED | WARNED],
+        "warnedTests": warned,
+        "failedTests": [t.nodeid for t in row.tests if t.status not in PASSED and t.nodeid not in warned],
     }
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 from matrix.errors import ConfigError, Problem
 from matrix.judging.foreign_json import parse_foreign_json
 from matrix.wording import cut_text
+from reports.certify.speed import read_unasked_speed
 from reports.certify.statement import PREDICATE, STATEMENT, CellEvidence, NotCertifiable, Statements
 from reports.certify.streaming import cut_out_cell, find_cell
 from reports.evidence.by_cell import Unstreamable
@@ -146,8 +147,10 @@ def _verify_streamed(found: Certificate, evidence: Sequence[Path], *, replay: bo
 def compare_statement(found: Certificate, find: Callable[[str], CellEvidence]) -> Iterator[str]:
     """Yield where a certificate says something else than is derived from what `find` has of its cell."""
     try:
-        # With the certificate's own dates: they are not derived, and whatever else differs shows.
-        derived = find(found.cell).make(issued=found.issued, expires=found.expires)
+        # With the certificate's own dates, and who answers for a speed that was not asked: these are not derived, and
+        # whatever else differs shows, such as that it was asked.
+        unasked = read_unasked_speed(found.own)
+        derived = find(found.cell).make(issued=found.issued, expires=found.expires, unasked=unasked)
     except NotCertifiable as error:
         yield f"this evidence supports no certificate: {error}"
         return

@@ -25,6 +25,7 @@ from typing import Final
 from matrix.errors import ConfigError, HostError, Problem
 from reports.certify.command import SUFFIX as CERTIFICATE
 from reports.certify.command import name_file
+from reports.certify.speed import parse_unasked_speed
 from reports.certify.statement import NotCertifiable, Statements, format_statement, tell_result
 from reports.evidence.archive import NAME, SUFFIX, pack_evidence, unpack_evidence
 from reports.evidence.defuse import defuse_line
@@ -75,6 +76,7 @@ def _require_sound(args: argparse.Namespace, name: str) -> None:
         problems.append(Problem("--days", 0, "", f"expected 1 to {LONGEST_DAYS}, got {args.days}"))
     if problems:
         raise ConfigError(problems)
+    parse_unasked_speed(args.speed_unasked)  # before anything is read or written
 
 
 @contextmanager
@@ -129,12 +131,13 @@ def _make_certificates(evidence: Path, args: argparse.Namespace, today: date) ->
     """Make the certificates of the cells that agree; say each, and count those that are refused."""
     # Once for all cells: a replay starts pytest, and judges the whole evidence in one go.
     statements, replayed = Statements(read_records(evidence)), replay_evidence([evidence])
+    unasked, expires = parse_unasked_speed(args.speed_unasked), today + timedelta(days=args.days)
     made: dict[str, bytes] = {}
     refused = 0
     for cell in (c for c in statements.rows if fnmatchcase(c, args.cells)):
         problems = list(find_disagreements(cell, replayed))
         try:
-            statement = statements.make(cell, issued=today, expires=today + timedelta(days=args.days))
+            statement = statements.make(cell, issued=today, expires=expires, unasked=unasked)
             if (ran := statement["predicate"]["glmMatrix"]["ran"]) > today.isoformat():
                 problems.append(f"its last answer is of {ran}, and today is {today}: a clock is wrong")
         except NotCertifiable as error:

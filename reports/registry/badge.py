@@ -9,6 +9,7 @@ from typing import Final
 
 from markupsafe import escape
 
+from reports.certify.speed import NOT_ASKED, read_unasked_speed
 from reports.certify.verify import Certificate
 from reports.evidence.defuse import defuse_for_code, defuse_for_markdown, defuse_line
 
@@ -25,10 +26,19 @@ def word_of(found: Certificate, decay: Sequence[str]) -> str:
     return "DECAYED" if decay else result if result in COLOURS else "FAILED"
 
 
+def _say(found: Certificate, decay: Sequence[str]) -> str:
+    """Say the result, what was not asked, and until when; or what holds no more."""
+    word = word_of(found, decay).lower()
+    if decay:
+        return f"{word}: {decay[0]}"
+    unasked = f", {NOT_ASKED}" if read_unasked_speed(found.own) else ""
+    return f"{word} until {found.expires}{unasked}"
+
+
 def render_badge(found: Certificate, decay: Sequence[str]) -> str:
     """Render the badge as one SVG file without script, link or font."""
     word = word_of(found, decay)
-    said = f"{word.lower()}: {decay[0]}" if decay else f"{word.lower()} until {found.expires}"
+    said = _say(found, decay)
     text = escape(defuse_line(said, TEXT_CHARS))
     title = escape(defuse_line(f"{found.cell}: {said}", 400))
     # Widths are estimated: no font is at hand where a badge is drawn.
@@ -46,8 +56,12 @@ def render_badge(found: Certificate, decay: Sequence[str]) -> str:
 def render_endpoint(found: Certificate, decay: Sequence[str]) -> str:
     """Render what https://shields.io/badges/endpoint-badge reads: any static place can serve the file."""
     word = word_of(found, decay)
-    said = f"{word.lower()}: {decay[0]}" if decay else f"{word.lower()} until {found.expires}"
-    fields = {"schemaVersion": 1, "label": LABEL, "message": defuse_line(said, TEXT_CHARS), "color": COLOURS[word]}
+    fields = {
+        "schemaVersion": 1,
+        "label": LABEL,
+        "message": defuse_line(_say(found, decay), TEXT_CHARS),
+        "color": COLOURS[word],
+    }
     text = json.dumps({**fields, "isError": word == "FAILED"}, indent=1)
     return text.replace("<", "\\u003c") + "\n"  # inert also where somebody pastes it into a page
 
@@ -59,10 +73,11 @@ def render_card(found: Certificate, decay: Sequence[str]) -> str:
     features = " + ".join(found.features) or "baseline"
     proven = [f for f, outcome in found.part("proofs").items() if outcome == "proven"]
     shows = f"; proven: {', '.join(proven)}" if proven else ""
+    unasked = f"; {NOT_ASKED}" if read_unasked_speed(found.own) else ""
     word = word_of(found, decay)
     # The line stays true where nobody draws it again: it names the day of the run, and until when it speaks.
     until = f"since then: {'; '.join(decay)}" if decay else f"until {found.expires}"
-    told = f"{word} {where} ({features}){shows}; run on {found.own.get('ran') or found.issued}, {until}"
+    told = f"{word} {where} ({features}){shows}{unasked}; run on {found.own.get('ran') or found.issued}, {until}"
     return f"{defuse_for_markdown(told, 1_000)} {defuse_for_code(found.cell)}\n"
 
 

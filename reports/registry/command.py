@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from matrix.planning.expand import expand_matrix
 from matrix.planning.named import list_runnable_named
 from matrix.yaml.load import load_matrix
-from reports.certify.command import DAYS, name_file
+from reports.certify.command import DAYS, add_unasked_speed, name_file
 from reports.evidence.defuse import defuse_line
 from reports.registry.adding import add_entry
 from reports.registry.badge import render_badge, render_card, render_endpoint
-from reports.registry.check import check_entry
+from reports.registry.check import Checked, check_entry
 from reports.registry.decay import find_decay
-from reports.registry.entries import list_valid, read_registry
+from reports.registry.entries import RegistryEntry, list_valid, read_registry
+from reports.replay.run import replay_evidence
 
 
 def add_parser(verbs: Any) -> None:
@@ -44,6 +50,7 @@ def add_parser(verbs: Any) -> None:
     )
     add.add_argument("--cells", default="*", metavar="GLOB", help="cells to certify (default all)")
     add.add_argument("--days", type=int, default=DAYS, metavar="N", help="how long they hold (default %(default)s)")
+    add_unasked_speed(add)
     add.add_argument("--key", type=Path, metavar="FILE", help="sign each with this SSH key (ssh-keygen -Y)")
     check = inner.add_parser("check", help="derive every certificate again from its raw replies")
     check.add_argument("registry", type=Path, nargs="+", metavar="DIR", help="the registry, or several")
@@ -69,14 +76,27 @@ def run_registry(args: argparse.Namespace) -> int:
 def _check_entries(args: argparse.Namespace, today: date) -> int:
     """Check every entry. An expired certificate stands as history, and is told."""
     counts = {"stand": 0, "expired": 0, "refused": 0}
-    for entry in (entry for registry in args.registry for entry in read_registry(registry)):
-        for found in check_entry(entry, today):
-            word = "refused" if found.problems else "expired" if found.expired else "stand"
-            counts[word] += 1
-            for problem in found.problems:
-                _write_line(f"refused  {found.place}: {problem}")
+    entries = [entry for registry in args.registry for entry in read_registry(registry)]
+    for found in _check_beside_each_other(entries, today):
+        word = "refused" if found.problems else "expired" if found.expired else "stand"
+        counts[word] += 1
+        for problem in found.problems:
+            _write_line(f"refused  {found.place}: {problem}")
     _write_line(", ".join(f"{count} {word}" for word, count in counts.items()))
     return 1 if counts["refused"] else 0
+
+
+def _check_beside_each_other(entries: Sequence[RegistryEntry], today: date) -> Iterator[Checked]:
+    """Yield what is found of each entry, in their order; a replay is a process of its own, so every core has one."""
+    unwanted = Event()
+    check = partial(check_entry, today=today, replay=partial(replay_evidence, unwanted=unwanted))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            for found in pool.map(lambda entry: [*check(entry)], entries):
+                yield from found
+        finally:
+            # Before the pool ends, which waits for its threads.
+            unwanted.set()
 
 
 def _badge(args: argparse.Namespace, today: date) -> int:

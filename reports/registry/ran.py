@@ -8,7 +8,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from matrix.judging.status import Status
 from matrix.recommending.ran import LastRun
+from reports.certify.speed import list_left_out
 from reports.certify.verify import Certificate
 from reports.registry.entries import list_valid, read_registry
 
@@ -32,6 +34,8 @@ def _make_ran(found: Certificate) -> Iterator[LastRun]:
     if not all(isinstance(facts.get(name), str) for name in ("rig", "release", "checkpoint")):
         return
     hosts = [str(_ensure_mapping(h).get("description") or "an unnamed host") for h in found.part("hosts").values()]
+    statuses = found.part("statuses")
+    unasked = [t for t in list_left_out(own) if statuses.get(t) == Status.MISSING]
     speed = max(_list_speeds(own.get("numbers")), key=lambda n: n["value"], default=None)
     yield LastRun(
         cell=found.cell,
@@ -43,7 +47,8 @@ def _make_ran(found: Certificate) -> Iterator[LastRun]:
         file=str(found.path),
         date=str(own.get("ran") or found.issued),  # schema 1 names no day of the run
         host=", ".join(sorted(set(hosts))) or "an unnamed host",
-        counts=dict(sorted(Counter(map(str, found.part("statuses").values())).items())),
+        counts=dict(sorted(Counter(str(s) for t, s in statuses.items() if t not in unasked).items())),
+        missing=len(unasked),
         proven=tuple(sorted(f for f, outcome in proofs.items() if outcome == "proven")),
         refuted=tuple(sorted(f for f, outcome in proofs.items() if outcome == "refuted")),
         speed=round(speed["value"], 1) if speed else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from dataclasses import fields
 
@@ -37,3 +38,11 @@ def test_every_option_of_ours_has_its_row(pytestconfig: pytest.Config) -> None:
 def test_every_option_that_judges_has_its_row(verb: str) -> None:
     own = {name for a in verb_parser(VERBS[verb])._actions for name in a.option_strings} - {"-h", "--help"}
     assert own - _list_told("Options of `gate` and `report`") == set()
+
+
+def test_every_option_that_certifies_has_its_row() -> None:
+    certify, registry = (verb_parser(VERBS[verb]) for verb in ("certify", "registry"))
+    (inner,) = (a for a in registry._actions if isinstance(a, argparse._SubParsersAction))
+    own = {name for p in (certify, inner.choices["add"]) for a in p._actions for name in a.option_strings}
+    assert "--speed-unasked" in own
+    assert own - {"-h", "--help"} - _list_told("Options of `certify` and `registry add`") == set()

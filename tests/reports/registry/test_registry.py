@@ -135,7 +135,7 @@ def test_add_takes_what_agrees_and_check_then_stands(
     assert cli.main(["registry", "add", str(tmp_path / "r"), str(tmp_path / "e.jsonl")]) == 1
     said = capsys.readouterr().out
     assert f"refused {PLAIN}" in " ".join(said.split()) and "1 added, 1 refused" in said
-    monkeypatch.setattr(command, "check_entry", lambda entry, today: check_entry(entry, today, lambda _: AGREES))
+    monkeypatch.setattr(command, "check_entry", lambda one, today, replay: check_entry(one, today, lambda _: AGREES))
     assert cli.main(["registry", "check", str(tmp_path / "r")]) == 0
     assert capsys.readouterr().out == "1 stand, 0 expired, 0 refused\n"
     assert not list(tmp_path.glob("r/.*")) and not list(tmp_path.glob("r/e/.*"))
@@ -381,9 +381,10 @@ def test_a_clock_that_goes_backwards_certifies_nothing(
     path.write_text(json.dumps(told))
     assert "before its run of 2026-11-21 had ended" in refused(registry)[PLAIN]
     monkeypatch.setattr(adding, "replay_evidence", lambda _: AGREES)
-    args = argparse.Namespace(registry=tmp_path / "r", evidence=tmp_path / "run.jsonl", name="", cells="*", days=9)
-    assert adding.add_entry(argparse.Namespace(**vars(args), key=None, link=False), date(2026, 11, 1)) == 1
-    assert "a clock is wrong" in capsys.readouterr().out and not list((tmp_path / "r").iterdir())
+    made: Json = {"registry": tmp_path / "r", "evidence": tmp_path / "run.jsonl", "name": "", "cells": "*", "days": 9}
+    args = argparse.Namespace(**made, key=None, link=False, speed_unasked="")
+    assert adding.add_entry(args, date(2026, 11, 1)) == 1
+    assert "a clock is wrong" in capsys.readouterr().out and not [*(tmp_path / "r").iterdir()]
 
 
 def test_the_last_certificate_of_a_cell_counts(tmp_path: Path) -> None:
