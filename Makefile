@@ -48,7 +48,7 @@ require_begun = [ $(OUT)/$(1) -nt $(OUT)/.began ] || { echo "no test began, so t
 
 try: .venv/bin/glm-matrix ## one cell on the real embedded engine: from nothing to a verdict in about half a minute
 	@$(begin)
-	@$(PY) -m pytest --cells 'cpu.llamacpp_*.canary_bf16.baseline' --evidence $(OUT)/try.jsonl --no-header $(ARGS) || true
+	@$(PY) -m pytest --cells 'cpu.llamacpp_*.canary_bf16.baseline' --depth first --evidence $(OUT)/try.jsonl --no-header $(ARGS) || true
 	@$(call require_begun,try.jsonl)
 	@.venv/bin/glm-matrix report --policy ci/gates/try.yaml --evidence $(OUT)/try.jsonl --out $(OUT)/try
 	@echo "Next: docs/tutorial/first-run.md reads this; glm-matrix recommend names launches for your GPUs; make matrix runs every CPU cell."

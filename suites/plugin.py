@@ -157,7 +157,8 @@ def soak_s(request: pytest.FixtureRequest) -> float:
 @pytest.fixture
 def depth(cell: Cell, request: pytest.FixtureRequest) -> Depth:
     """Return how much is asked of the test's cell; at `first` it depends on whether the cell stands beside its base."""
-    return choose_depth(request.config.option.depth, has_base=cell in keep_bases(request.session))
+    has_base, on_gpu = cell in keep_bases(request.session), bool(cell.rig.gpus)
+    return choose_depth(request.config.option.depth, has_base=has_base, on_gpu=on_gpu)
 
 
 @pytest.fixture

@@ -56,7 +56,8 @@ def test_finds_the_needle_beyond_index_topk(
             f"NOT_EVIDENCE: no prompt longer than index_topk {topk} fits the context {plan.settings.get('context')}"
         )
     edges = lengths.page_edges(plan.settings, topk) if depth.needle_page_edges else ()
-    items = itertools.chain(_make_needles(bank, sizes, depth), _make_edge_needles(bank, edges, rendered))
+    stem = lengths.just_beyond(plan.settings, topk) if depth.one_text else None
+    items = itertools.chain(_make_needles(bank, sizes, depth, stem), _make_edge_needles(bank, edges, rendered))
     expect_ok(evidence, _check_needles(client, items, topk=topk, company=COMPANY))
 
 
@@ -67,7 +68,7 @@ def test_invents_no_needle(
     topk = index_topk(cell, plan.settings)
     # Beyond index_topk where the context allows: the control is asked where the needles are.
     tokens = lengths.just_beyond(plan.settings, topk) or lengths.within_index_topk(plan.settings, topk)
-    made = [bank.no_needle(tokens=tokens, trial=i) for i in range(depth.no_needles)]
+    made = [_make_no_needle(bank, tokens, i, depth) for i in range(depth.no_needles)]
     items = [item for item in made if item is not None]
     expect_ok(evidence, (needle.check_not_invented(item, client.ask(item)) for item in items))
 
@@ -143,11 +144,18 @@ def _make_edge_needles(bank: Bank, edges: Iterable[int], rendered: Rendered | No
             yield item
 
 
-def _make_needles(bank: Bank, sizes: Iterable[int], depth: Depth) -> Iterator[Item]:
+def _make_no_needle(bank: Bank, tokens: int, trial: int, depth: Depth) -> Item | None:
+    alike = bank.no_needle_in_one_text(stem=tokens, trial=trial) if depth.one_text else None
+    return alike or bank.no_needle(tokens=tokens, trial=trial)
+
+
+def _make_needles(bank: Bank, sizes: Iterable[int], depth: Depth, stem: int | None) -> Iterator[Item]:
+    """Make the needles of each length; in one text that goes on where the signature's ends, with a `stem`."""
     for tokens in sizes:
         for trial in range(depth.needles_per_length):
             for where in depth.needle_depths:
-                yield bank.needle(tokens=tokens, depth=where, trial=trial)
+                alike = stem and bank.needle_in_one_text(stem=stem, tokens=tokens, depth=where, trial=trial)
+                yield alike or bank.needle(tokens=tokens, depth=where, trial=trial)
         # One depth each: a tier asks for another way to search, and depths are what the plain ones ask.
         for tier in depth.needle_tiers:
             hard = bank.needle_tier(tier, tokens=tokens, depth=0.5)

@@ -15,16 +15,18 @@ from reports.evidence.finding import Finding
 from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
 from suites.asking.judged import judge_both_ways, judge_each
+from suites.asking.tool_items import ToolItems
 from suites.checks import answer, tool_choice, tools
 
 pytestmark = [pytest.mark.tool_use]
 
 
 def test_calls_the_right_tool(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    ask = ToolItems.of(bank, depth)
     items = (
-        bank.calls(depth.calls)
-        + bank.zero_argument_calls(1 if depth.calls < 10 else depth.calls // 10)
-        + bank.parallel_calls(depth.parallel_calls)
+        ask.calls(depth.calls)
+        + ask.zero_argument_calls(1 if depth.calls < 10 else depth.calls // 10)
+        + ask.parallel_calls(depth.parallel_calls)
         + bank.tool_dialogue(depth.tool_dialogues)
     )
     expect_ok(evidence, _check_calls(client, items))
@@ -32,7 +34,8 @@ def test_calls_the_right_tool(client: Client, bank: Bank, evidence: EvidenceSink
 
 def test_answers_without_a_tool(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Tools are offered and the question needs none. Together with the calls this gives the trigger F1."""
-    silent, loud = bank.no_tool_needed(depth.no_tool_needed), bank.calls(depth.trigger_calls)
+    silent = ToolItems.of(bank, depth).no_tool_needed(depth.no_tool_needed)
+    loud = bank.calls(depth.trigger_calls)
     findings = list(_check_no_calls(client, silent, "tools.none_needed"))
     wanted = {item.id: bool(item.call) for item in silent + loud}
     called = {f.item: bool(f.data.get("called")) for f in findings if "called" in f.data}
@@ -43,11 +46,13 @@ def test_answers_without_a_tool(client: Client, bank: Bank, evidence: EvidenceSi
 
 def test_refuses_a_missing_tool(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """The requested tool is not offered: the model must neither invent it nor bend another one to fit."""
-    expect_ok(evidence, _check_no_calls(client, bank.missing_tool(depth.missing_tool), "tools.missing"))
+    expect_ok(
+        evidence, _check_no_calls(client, ToolItems.of(bank, depth).missing_tool(depth.missing_tool), "tools.missing")
+    )
 
 
 def test_uses_the_tool_result(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
-    expect_ok(evidence, _check_answers(client, bank.tool_results(depth.tool_results)))
+    expect_ok(evidence, _check_answers(client, ToolItems.of(bank, depth).tool_results(depth.tool_results)))
 
 
 def test_obeys_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
@@ -65,7 +70,7 @@ def test_obeys_required_tool_choice(
 def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """MTP once broke tool calls in streams only (vllm#34449)."""
     half = max(1, depth.streamed // 2)
-    items = bank.calls(half) + bank.zero_argument_calls(depth.streamed // 2) + bank.facts(half)
+    items = ToolItems.of(bank, depth).calls(half) + bank.zero_argument_calls(depth.streamed // 2) + bank.facts(half)
     expect_ok(evidence, judge_both_ways(client.ask, items, room=client.room))
 
 

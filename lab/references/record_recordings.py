@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fixtures.banks.canary_bank import CanaryBank
+from fixtures.banks.item import Item
 from fixtures.client.client import Client
 from fixtures.launch.process.engine import ProcessLauncher
 from matrix.errors import ConfigError, Problem
@@ -56,7 +57,7 @@ def record_ways(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
         raise ConfigError([Problem(str(FILE), 0, "tolerance", text)])
     return {
         "weights_sha256": weights_sha256(launches[base].cell),
-        "prompt_sha256": frozen.prompt_sha256(make_prompt(CanaryBank())),
+        "prompt_sha256": frozen.prompt_sha256(_make_prompt()),
         "index_topk": int(launches[base].settings["index_topk"]),
         "engine": f"xllamacpp {version('xllamacpp')}",
         "recorded_by": COMMAND,
@@ -66,12 +67,18 @@ def record_ways(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
     }
 
 
+def _make_prompt() -> Item:
+    item = make_prompt(CanaryBank())
+    assert item is not None, "the canary's bank has such texts"
+    return item
+
+
 def _ask_launch(plan: Plan) -> Logprobs:
     with (
         ProcessLauncher().start(plan) as engine,
         Client(engine.base_url, engine.model, engine.api_key, access=engine.access) as client,
     ):
-        reply = client.ask(make_prompt(CanaryBank()), max_tokens=MAX_TOKENS, top_logprobs=TOP)
+        reply = client.ask(_make_prompt(), max_tokens=MAX_TOKENS, top_logprobs=TOP)
     return [{t: round(v, 5) for t, v in position.items()} for position in read_logprobs(reply.logprobs)]
 
 

@@ -48,6 +48,7 @@ class Beside:
     bases: tuple[Base, ...]
     every: Difference  # what each cell owes, however it differs
     features: Mapping[str, Difference]  # by feature; a cell with a feature that is not here has no base
+    templates: Mapping[str, Difference]  # by `thinking`, where it is not the base's; without an entry, no base
 
     def find_base(self, cell: Cell, company: Iterable[Cell]) -> Cell | None:
         """Find the cell's base among `company`; None where the cell owes everything."""
@@ -57,11 +58,14 @@ class Beside:
         places = {b.checkpoint for b in self.bases if compile_condition(b.when)(cell.facts)}
         wanted = (cell.rig.id, cell.release.id, frozenset[str]())
         found = (c for c in company if c.checkpoint.id in places and (c.rig.id, c.release.id, c.features) == wanted)
-        return next((c for c in found if c != cell), None)  # the canary of the base is one of the places itself
+        base = next((c for c in found if c != cell), None)  # the canary of the base is one of the places itself
+        alike = base is None or base.checkpoint.thinking == cell.checkpoint.thinking
+        return base if alike or cell.checkpoint.thinking in self.templates else None
 
     def name_tests(self, cell: Cell) -> frozenset[str]:
         """Name the functions that the cell owes beside its base, if its features ask them at all."""
         differences = [self.every, *(self.features[f] for f in cell.features)]
+        differences += [each for thinking, each in self.templates.items() if thinking == cell.checkpoint.thinking]
         return frozenset(test for each in differences for test in each.tests)
 
 
@@ -83,7 +87,9 @@ def _find_unknown_tests(file: Path, beside: Beside, owed: Owed) -> Iterator[Prob
     # A test that only a deeper run asks is not left out beside a base, so naming it would be without effect.
     known = {i.test for i in owed.items if i.from_depth == "quick"}
     places: dict[Loc, Difference] = {("every",): beside.every}
-    for at, each in (places | {("features", f): d for f, d in beside.features.items()}).items():
+    places |= {("features", feature): each for feature, each in beside.features.items()}
+    places |= {("templates", thinking): each for thinking, each in beside.templates.items()}
+    for at, each in places.items():
         for i, test in enumerate(each.tests):
             if test not in known:
                 yield document.problem((*at, "tests", i), f"quick asks no test {test!r}{suggest_nearest(test, known)}")

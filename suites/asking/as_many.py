@@ -89,6 +89,15 @@ class AsMany:
     def no_needle(self, *, tokens: int, trial: int = 0) -> Item | None:
         return self._bank.no_needle(tokens=tokens, trial=trial)
 
+    def needle_in_one_text(self, *, stem: int, tokens: int, depth: float, trial: int = 0) -> Item | None:
+        return self._bank.needle_in_one_text(stem=stem, tokens=tokens, depth=depth, trial=trial)
+
+    def no_needle_in_one_text(self, *, stem: int, trial: int = 0) -> Item | None:
+        return self._bank.no_needle_in_one_text(stem=stem, trial=trial)
+
+    def tools_on_one_shelf(self, *, trial: int = 0) -> Items:
+        return self._bank.tools_on_one_shelf(trial=trial)
+
     def needle_tier(self, tier: str, *, tokens: int, depth: float, trial: int = 0) -> Item | None:
         return self._bank.needle_tier(tier, tokens=tokens, depth=depth, trial=trial)
 

@@ -1,5 +1,6 @@
 """Defines how much each suite asks. `quick` answers while a person watches, `full` before a merge, `release` with
-bounds. `first` is how much a cell asks that stands beside its base (matrix/planning/beside.py); alone it asks `quick`.
+bounds. `first` asks what `quick` does by prompts that begin alike, which an engine reads once; `beside` is how much of
+that a cell asks that stands beside its base (matrix/planning/beside.py).
 
 What `quick` leaves out altogether carries `@pytest.mark.from_depth("full")` and is not collected.
 
@@ -40,6 +41,7 @@ class Depth:
     needle_page_edges: bool  # the last token of a KV page and the first of the next
     needle_depths: tuple[float, ...]
     within_depths: tuple[float, ...]  # within index_topk
+    one_text: bool  # needles of a length lie in one text, and questions about tools offer the same ones
     needles_per_length: int
     needle_tiers: tuple[Literal["multi_key", "multi_value", "no_lexical_overlap"], ...]
     no_needles: int
@@ -95,6 +97,7 @@ class Depth:
 
 
 NAMES: Final = ("first", "quick", "full", "release")  # each asks at least what the one before asks
+BESIDE_BASE: Final = "beside"  # of `first`: what a cell beside its base asks
 FILE: Final = Path(__file__).parent / "depths.yaml"
 
 
@@ -107,40 +110,48 @@ def read_depths(path: Path = FILE) -> Mapping[str, Depth]:
     document = read_document(path, name_in_checkout(path))
     problems = list(document.problems)
     entries = document.data if isinstance(document.data, dict) else {}
-    for name in [name for name in entries if name not in NAMES]:
-        problems.append(document.problem((str(name),), f"unknown depth {name!r}{suggest_nearest(str(name), NAMES)}"))
+    known = (BESIDE_BASE, *NAMES)
+    for name in [name for name in entries if name not in known]:
+        problems.append(document.problem((str(name),), f"unknown depth {name!r}{suggest_nearest(str(name), known)}"))
     found: dict[str, Depth] = {}
-    for name in NAMES:
+    for name in known:
         entry = entries.get(name)
+        # The two are one depth of a run, whose measurements are compared with each other.
+        own = NAMES[0] if name == BESIDE_BASE else name
         if not isinstance(entry, dict):
             problems += [] if document.problems else [document.problem((name,), f"there is no depth {name!r}")]
-        elif depth := structure_data(Depth, document, {**entry, "name": name}, (name,), problems):
+        elif depth := structure_data(Depth, document, {**entry, "name": own}, (name,), problems):
             found[name] = depth
-            problems += _find_out_of_range(document, depth)
+            problems += _find_out_of_range(document, name, depth)
     if problems:
         raise ConfigError(problems)
     return found
 
 
-def _find_out_of_range(document: Document, depth: Depth) -> Iterator[Problem]:
+def _find_out_of_range(document: Document, name: str, depth: Depth) -> Iterator[Problem]:
     """Find counts below 0 and, in `*_depths`, shares of the text outside 0 to 1."""
     for field in fields(depth):
         value = getattr(depth, field.name)
         numbers = value if isinstance(value, tuple) else (value,)
         most = 1 if field.name.endswith("_depths") else None
-        wrong = [n for n in numbers if not isinstance(n, str) and (n < 0 or (most is not None and n > most))]
+        wrong = [n for n in numbers if not isinstance(n, str | bool) and (n < 0 or (most is not None and n > most))]
         if wrong:
             expected = "a share from 0 to 1" if most else "0 or more"
-            yield document.problem((depth.name, field.name), f"expected {expected}, got {wrong[0]}")
+            yield document.problem((name, field.name), f"expected {expected}, got {wrong[0]}")
 
 
-DEPTHS: Mapping[str, Depth] = read_depths()
+_READ: Final = read_depths()
+BESIDE: Final = _READ[BESIDE_BASE]
+DEPTHS: Mapping[str, Depth] = {name: _READ[name] for name in NAMES}
 FIRST, QUICK, FULL, RELEASE = (DEPTHS[name] for name in NAMES)
 
 
-def choose_depth(name: str, *, has_base: bool) -> Depth:
-    """Choose the numbers for a cell at the depth `name`: at `first` a cell without its base asks as `quick` does."""
-    return QUICK if name == FIRST.name and not has_base else DEPTHS[name]
+def choose_depth(name: str, *, has_base: bool, on_gpu: bool = False) -> Depth:
+    """Choose the numbers for a cell at the depth `name`: at `first` a cell with its base asks less than one without,
+    and one on a GPU asks `quick`."""
+    if name != FIRST.name:
+        return DEPTHS[name]
+    return QUICK if on_gpu else BESIDE if has_base else FIRST
 
 
 POOL = 20  # items to choose cheap ones from

@@ -8,7 +8,8 @@ from typing import Any
 
 from fixtures.banks.bank import Bank
 
-BY_TRIAL = ("long_turns", "long_call")  # beside needles: drawn by the number of a trial, and not counted
+# Beside needles: drawn by the number of a trial, and not counted.
+BY_TRIAL = ("long_turns", "long_call", "tools_on_one_shelf")
 FROZEN = ("unsure", "crowd")  # their numbers were recorded
 STEPS = 40  # seeds beyond it come round again, with another needle: drawing an item costs all that lie before it
 

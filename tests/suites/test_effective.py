@@ -131,7 +131,9 @@ def test_stale_recordings_are_an_error_that_names_the_command(key: str, tmp_path
 def test_the_committed_recordings_are_of_these_weights_and_this_prompt() -> None:
     """Fails after every change of either, with the command that mends it."""
     asked = planned(CPU + "baseline")
-    recordings.require_current(recorded(), asked.cell, recordings.make_prompt(CanaryBank()), recordings.FILE)
+    item = recordings.make_prompt(CanaryBank())
+    assert item is not None
+    recordings.require_current(recorded(), asked.cell, item, recordings.FILE)
 
 
 @pytest.mark.parametrize(

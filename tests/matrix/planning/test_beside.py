@@ -20,7 +20,7 @@ RUNNABLE = expand_matrix(load_matrix()).runnable
 CPU = tuple(c for c in RUNNABLE if c.rig.id == "cpu" and c.engine.id == "llamacpp")
 BASE = next(c for c in CPU if c.checkpoint.id == "canary_bf16" and not c.features)
 OWN_TEMPLATE = tuple(c for c in CPU if c.checkpoint.thinking != BASE.checkpoint.thinking)
-OTHERS = tuple(c for c in CPU if c != BASE and c not in OWN_TEMPLATE)
+OTHERS = tuple(c for c in CPU if c != BASE)
 GPU_CANARIES = tuple(c for c in RUNNABLE if c.checkpoint.canary and c.rig.id != "cpu")
 
 
@@ -38,8 +38,15 @@ def test_the_base_owes_what_quick_asks_in_any_company() -> None:
 
 
 @pytest.mark.parametrize("asked", OWN_TEMPLATE, ids=lambda c: c.id)
-def test_a_canary_with_a_template_of_its_own_owes_everything_in_any_company(asked: Cell) -> None:
-    assert names_owed_by(asked, CPU) == names_owed_by(asked, [asked])
+def test_a_canary_with_a_template_of_its_own_owes_what_sees_a_template(asked: Cell) -> None:
+    own = names_owed_by(asked, CPU)
+    assert set(read_beside().every.tests) | set(read_beside().templates["always"].tests) == own
+    assert {i.test for i in read_owed().asked_of(asked, "quick") if i.suite in ("tool_use", "thinking")} <= own
+
+
+def test_a_template_that_the_table_does_not_know_is_asked_whole() -> None:
+    rule = replace(read_beside(), templates={})
+    assert find_bases(CPU, FIRST, rule).keys() == {c for c in CPU if c != BASE and c not in OWN_TEMPLATE}
 
 
 @pytest.mark.parametrize("asked", OTHERS, ids=lambda c: c.id)
