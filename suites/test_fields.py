@@ -104,7 +104,9 @@ def test_biases_the_token_that_is_named(
 
 
 def test_returns_as_many_choices_as_asked(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
-    expect_ok(evidence, (_ask_for_choices(client, item) for item in bank.facts(depth.fields)))
+    """Whole and streamed, where the chunks of all choices come between each other."""
+    asked = itertools.product(bank.facts(depth.fields), (False, True))
+    expect_ok(evidence, (_ask_for_choices(client, item, stream=stream) for item, stream in asked))
 
 
 def test_samples_where_it_is_asked_to(
@@ -320,18 +322,24 @@ def _name_bias(client: Client, item: Item, token: str) -> Finding:
     return fields.check_biased_token(item, _ask_biased(client, item), token, BIASED_TOKENS)
 
 
-def _ask_for_choices(client: Client, item: Item, *, thinking: bool = False) -> Finding:
+def _ask_for_choices(client: Client, item: Item, *, thinking: bool = False, stream: bool = False) -> Finding:
     limit = client.room(item, thinking=thinking)
     body = _write_body(client, item, max_tokens=limit, thinking=thinking, n=CHOICES)
     # In this order: an engine that takes greedy choices is asked what a client would send.
     for extra in ({}, SURELY):  # some refuse several greedy choices, which are the same: then one is drawn of one
         try:
-            document = client.post_document("/v1/chat/completions", body | extra)
+            choices = _read_choices(client, body | extra, stream=stream)
         except EngineRefused as refused:
             refusal = refused
         else:
-            return fields.check_choices(item, document.get("choices"), CHOICES)
+            return fields.check_choices(item, choices, CHOICES)
     return fields.check_refused_field(item, "n", refusal.status, refusal.body)
+
+
+def _read_choices(client: Client, body: Mapping[str, Any], *, stream: bool) -> Any:
+    if stream:
+        return fields.join_choices(client.post_events("/v1/chat/completions", {**body, "stream": True}))
+    return client.post_document("/v1/chat/completions", body).get("choices")
 
 
 def _sample_twice(client: Client, item: Item) -> Finding:

@@ -41,6 +41,7 @@ pytestmark = [pytest.mark.coherence]
 Alone = Mapping[str, Reply]  # by item id
 OTHERS_TOKENS: Final = 128  # of those who bring fields: at work while the others' prompts are read
 OWN_TOKENS: Final = 40
+ONE_TEXT_TRIAL: Final = 640  # apart from those of the other suites
 NEAR_S: Final = 0.02  # between two arrivals: in this order, and all at work at once
 
 
@@ -105,6 +106,32 @@ def test_drafts_are_accepted_in_company(
         where = {"drafted": drafted, "company": len(stay), "beyond": topk}
         evidence.measurement("acceptance_rate", judged.data["accepted"] / drafted, "ratio", where)
     assert judged.outcome != "refuted", judged.detail
+
+
+@pytest.mark.from_depth("full")
+def test_answers_each_question_behind_one_text(
+    *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """Agents share a context beyond index_topk and ask each its own question, all at once, cold and from the cache:
+    prompts that are equal but for their last words are batched and cached as one."""
+    topk = index_topk(cell, plan.settings)
+    shortest, *_ = _require_lengths(plan, topk, depth)
+    items = bank.codes_of_one_text(depth.company, tokens=shortest, trial=ONE_TEXT_TRIAL)
+    if len(items) < 2:
+        pytest.skip(f"NOT_EVIDENCE: the bank has no text of {shortest} tokens with two codes")
+    asks = [(item, {"stream": bool(place % 2)}) for place, item in enumerate(items)]
+    cold, cached = client.together(asks), client.together(asks)
+    alone = {item.id: client.ask(item) for item in items}
+    expect_ok(evidence, _check_each_code(items, alone, [*cold, *cached], topk))
+
+
+def _check_each_code(items: Sequence[Item], alone: Alone, beside: Sequence[Reply], topk: int) -> Iterator[Finding]:
+    """Judge every code, but for those that are wrong alone, too: a canary copies some so, whoever is beside it."""
+    for item, reply in zip(itertools.cycle(items), beside, strict=False):
+        right = needle.check_needle(item, alone[item.id], index_topk=topk).ok
+        found = needle.check_needle(item, reply, index_topk=topk, check="together.one_text")
+        note = "" if right else "wrong alone, too"
+        yield found if right else replace(found, ok=True, sensitive=False, note=note)
 
 
 @pytest.mark.from_depth("full")

@@ -67,6 +67,17 @@ def test_obeys_required_tool_choice(
     expect_ok(evidence, _check_required(client, bank, cell, depth))
 
 
+@pytest.mark.from_depth("full")
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_obeys_required_tool_choice_after_thinking(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """A grammar that begins with the call and a parser that waits for the thought's end can each lose the call."""
+    how = claim_strength(cell, "required")
+    items = _pick_choices(bank, depth)
+    expect_ok(evidence, (_check_forced(client, item, "required", how, thinking=True) for item in items))
+
+
 def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """MTP once broke tool calls in streams only (vllm#34449)."""
     half = max(1, depth.streamed // 2)
@@ -131,9 +142,15 @@ def _pick_choices(bank: Bank, depth: Depth) -> list[Item]:
 
 
 def _check_forced(
-    client: Client, item: Item, choice: tool_choice.Choice, how: tool_choice.Strength, name: str = ""
+    client: Client,
+    item: Item,
+    choice: tool_choice.Choice,
+    how: tool_choice.Strength,
+    name: str = "",
+    *,
+    thinking: bool = False,
 ) -> Finding:
-    reply = client.ask(item, extra=tool_choice.tool_choice_field(choice, name))
+    reply = client.ask(item, extra=tool_choice.tool_choice_field(choice, name), thinking=thinking)
     return tool_choice.check_forced(item, reply, choice, name=name, how=how)
 
 

@@ -17,8 +17,11 @@ Judge = Callable[[Item, Reply], Finding]
 
 
 def run_loop(ask: Ask, steps: Sequence[Item], judge: Judge, *, room: Room) -> Iterator[Finding]:
-    """Yield two findings a step, of streamed replies. The loop ends early where a result has no call to belong to."""
+    """Yield two findings a step, of streamed replies, and one more where it calls.
+
+    The loop ends early where a result has no call to belong to."""
     said: list[Message] = []
+    known: set[str] = set()
     for step in steps:
         added = _answer_calls(step.messages, said)
         if added is None:
@@ -29,6 +32,9 @@ def run_loop(ask: Ask, steps: Sequence[Item], judge: Judge, *, room: Room) -> It
         reply = ask(item, stream=True)
         yield judge(item, reply)
         yield protocol.check_envelope(item, reply, max_tokens=room(item))
+        if reply.tool_calls:
+            yield protocol.check_new_ids(item, reply, known)
+            known.update(call.id for call in reply.tool_calls)
         said.append(_write_turn(reply))
 
 

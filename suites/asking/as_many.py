@@ -101,6 +101,9 @@ class AsMany:
     def needle_tier(self, tier: str, *, tokens: int, depth: float, trial: int = 0) -> Item | None:
         return self._bank.needle_tier(tier, tokens=tokens, depth=depth, trial=trial)
 
+    def codes_of_one_text(self, n: int, *, tokens: int, trial: int = 0) -> Items:
+        return self._bank.codes_of_one_text(n, tokens=tokens, trial=trial)
+
     def long_turns(self, *, tokens: int, turns: int, trial: int = 0) -> Items:
         return self._bank.long_turns(tokens=tokens, turns=turns, trial=trial)
 

@@ -67,6 +67,25 @@ def check_choices(item: Item, choices: Any, n: int) -> Finding:
     return _make_finding("n", item, f"{n} equal choices", " | ".join(said), wrong)
 
 
+def join_choices(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Join the chunks of a stream to the choices that a whole reply would have, in the order of their indexes."""
+    found: dict[Any, dict[str, Any]] = {}
+    for event in events:
+        told = event.get("choices")
+        for chunk in filter(lambda each: isinstance(each, Mapping), told if isinstance(told, list) else ()):
+            index = chunk.get("index")
+            made = found.setdefault(str(index), {"index": index, "message": {}, "finish_reason": None})
+            _add_delta(made["message"], chunk.get("delta"))
+            made["finish_reason"] = chunk.get("finish_reason") or made["finish_reason"]
+    return [found[key] for key in sorted(found)]
+
+
+def _add_delta(message: dict[str, str], delta: Any) -> None:
+    for name in ("content", "reasoning_content", "reasoning"):
+        if isinstance(delta, Mapping) and isinstance(delta.get(name), str):
+            message[name] = message.get(name, "") + delta[name]
+
+
 def _read_thought(choice: Mapping[str, Any]) -> str:
     message = choice.get("message")
     told = message if isinstance(message, Mapping) else {}

@@ -5,7 +5,7 @@ Wrong envelopes pass every text check and break every agent framework.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
@@ -128,6 +128,19 @@ def _find_half_characters(reply: Reply) -> list[str]:
     return [
         f"half of a surrogate pair in {where}: {half!r}" for where, text in parts if (half := find_half_character(text))
     ]
+
+
+def check_new_ids(item: Item, reply: Reply, known: Container[str]) -> Finding:
+    """Check that no call has the id of a call of an earlier turn: agents file results under ids, over a whole talk."""
+    again = [call.id for call in reply.tool_calls if call.id in known]
+    return Finding(
+        check="protocol.call_ids",
+        ok=not again,
+        expected="ids that no earlier turn has",
+        got=", ".join(call.id for call in reply.tool_calls),
+        item=item.id,
+        detail=f"{again[0]!r} is the id of an earlier turn's call" if again else "",
+    )
 
 
 def check_prompt_tokens(item: Item, reply: Reply, expected: int) -> Finding:

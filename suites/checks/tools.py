@@ -132,6 +132,8 @@ def check_cut_call(item: Item, reply: Reply, max_tokens: int) -> Finding:
     wrong = [f"finish_reason is 'tool_calls': {each}" for each in invalid] if finished else []
     if finished and not reply.tool_calls:
         wrong.append("finish_reason is 'tool_calls' without a call")
+    if reply.finish_reason == "stop" and not reply.tool_calls and (reply.completion_tokens or 0) >= max_tokens:
+        wrong.append("finish_reason is 'stop' where the limit ended it: the half call was dropped without a word")
     if (spent := reply.completion_tokens) is not None and spent > max_tokens:
         wrong.append(f"{spent} tokens, {max_tokens} allowed")
     return Finding(

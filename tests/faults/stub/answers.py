@@ -71,7 +71,7 @@ def _said(asked: Asked, max_tokens: int) -> Answer:
     if asked.load or item is None:
         return _fill(item.answer or "" if item else "", max_tokens)
     if item.call and asked.choice != "none":
-        calls = tuple(make_call(i, call) for i, call in enumerate(item.call))
+        calls = tuple(make_call(i, call, asked.number) for i, call in enumerate(item.call))
         if spent_on(calls) > max_tokens:  # no call is finished, so none is told
             return Answer(content=" ".join(["I"] * max_tokens), finish_reason="length")
         return Answer(calls=calls, finish_reason="tool_calls")
@@ -126,10 +126,10 @@ def _limited(text: str, max_tokens: int) -> Answer:
     return Answer(content="".join(told[:max_tokens]), finish_reason="length")
 
 
-def make_call(index: int, call: ExpectedCall) -> ToolCall:
-    """Return a call as a reply has it, under an id of its place."""
+def make_call(index: int, call: ExpectedCall, number: int = 0) -> ToolCall:
+    """Return a call as a reply has it, under an id of its request and place."""
     arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
-    return ToolCall(id=f"call_{index}", name=call.name, arguments=arguments)
+    return ToolCall(id=f"call_{number}_{index}", name=call.name, arguments=arguments)
 
 
 def spent_on(calls: Iterable[ToolCall]) -> int:

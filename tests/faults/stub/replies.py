@@ -56,6 +56,9 @@ def _several(answer: Answer, choice: dict[str, Json]) -> list[Json]:
 def events(answer: Answer, dialect: Dialect, *, logprobs: bool = False) -> Iterator[dict[str, Json]]:
     """Yield the chunks of a streamed answer."""
     empty = NOTHING if dialect.nulls else {}
+    if len(answer.choices) > 1:
+        yield from _stream_choices(answer, empty)
+        return
     event = partial(_event, answer.model)
     yield event({"role": "assistant", "content": "" if dialect.nulls else None})
     for token in tokens(answer.reasoning):
@@ -68,6 +71,22 @@ def events(answer: Answer, dialect: Dialect, *, logprobs: bool = False) -> Itera
     for index, call in enumerate(answer.calls):
         yield from (event({**empty, "tool_calls": [delta]}) for delta in _deltas(index, call, dialect))
     yield event({**empty}, answer.finish_reason)
+    if answer.usage:
+        yield {"id": "stub", "model": answer.model, "choices": [], **_usage(answer)}
+
+
+def _stream_choices(answer: Answer, empty: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
+    """Yield the chunks of several choices in turn."""
+    told = [tokens(said) for said in answer.choices]
+    numbers = [number if answer.index is None else answer.index for number in range(len(told))]
+    for place in range(max(map(len, told)) + 1):
+        for number, said in zip(numbers, told, strict=True):
+            if place <= len(said):
+                ends = place == len(said)
+                delta = {**empty} if ends else {**empty, "content": said[place]}
+                event = _event(answer.model, delta, answer.finish_reason if ends else None)
+                event["choices"][0]["index"] = number
+                yield event
     if answer.usage:
         yield {"id": "stub", "model": answer.model, "choices": [], **_usage(answer)}
 

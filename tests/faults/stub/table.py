@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.faults.stub import (
+    agents,
     arrivals,
     attention,
     beside,
@@ -59,5 +60,6 @@ DEFECTS: Mapping[str, Defect] = {
     **arrivals.DEFECTS,
     **boots.DEFECTS,
     **identity.DEFECTS,
+    **agents.DEFECTS,
     **hostile.DEFECTS,
 }

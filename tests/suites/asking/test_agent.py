@@ -32,7 +32,7 @@ def test_the_models_own_call_and_its_id_come_back() -> None:
         asked.append(item.messages)
         return Reply(content="", tool_calls=(MADE,)) if len(asked) == 1 else Reply(content="7")
 
-    assert len(list(run_loop(ask, (CALL, RESULT), judge, room=lambda _: 9))) == 4
+    assert len(list(run_loop(ask, (CALL, RESULT), judge, room=lambda _: 9))) == 5  # its ids, too
     _, said, told = asked[1]
     assert said["tool_calls"][0]["function"] == {"name": "look", "arguments": '{"x": 1}'}
     assert told["tool_call_id"] == "theirs"

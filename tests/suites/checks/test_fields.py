@@ -206,3 +206,23 @@ def test_a_stream_numbers_each_of_its_tokens() -> None:
     assert not fields.check_numbered(ITEM, told).ok
     assert fields.check_numbered(ITEM, replace(told, logprobs=(*told.logprobs, position("y", -0.1)))).ok
     assert not fields.check_numbered(ITEM, replace(told, logprobs=())).sensitive
+
+
+def _chunk(index: Any, finish: str | None = None, **delta: Any) -> dict[str, Any]:
+    return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([_chunk(1, content="a"), _chunk(0, content="a"), _chunk(0, "stop"), _chunk(1, "stop"), {"choices": []}], ""),
+        ([_chunk(0, content="a"), _chunk(0, "stop")], "their indexes are [0]"),
+        ([_chunk(0, content="a"), _chunk(1, "stop", content="b"), _chunk(0, "stop")], "greedy choices differ"),
+        ([_chunk(0, content="a"), _chunk(1), _chunk(0, "stop"), _chunk(1, "stop")], "a choice is empty"),
+        ([_chunk(0, content="a"), _chunk(1, content="a"), _chunk(0, "stop")], "equal choices end with stop and None"),
+        ([{"choices": None}, {"choices": [None]}, {"usage": {}}], "their indexes are []"),
+    ],
+)
+def test_choices_of_a_stream_are_joined_by_their_index(events: list[dict[str, Any]], said: str) -> None:
+    found = fields.check_choices(ITEM, fields.join_choices(events), 2)
+    assert found.ok is not bool(said) and said in found.detail

@@ -88,3 +88,11 @@ def test_a_stream_comes_in_pieces(chars: int, chunks: int, *, ok: bool) -> None:
     told = replace(GOOD, content="a" * chars, streamed=True, done_seen=True, chunks=chunks, completion_tokens=90)
     assert protocol.check_envelope(ITEM, told).ok is ok
     assert protocol.check_envelope(ITEM, replace(told, streamed=False)).ok
+
+
+@pytest.mark.parametrize(("known", "ok"), [(set(), True), ({"call_1"}, True), ({"call_0"}, False)])
+def test_a_call_has_an_id_that_no_earlier_turn_has(known: set[str], *, ok: bool) -> None:
+    made = ToolCall(id="call_0", name="f", arguments="{}")
+    reply = Reply(content="", tool_calls=(made,), finish_reason="tool_calls")
+    found = protocol.check_new_ids(ITEM, reply, known)
+    assert found.ok is ok and ("is the id of an earlier turn" in found.detail) is not ok

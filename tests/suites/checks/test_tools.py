@@ -124,6 +124,8 @@ def test_parallel_calls_may_come_in_any_order_and_none_may_miss() -> None:
         (replace(made(("forecast", '{"city": "Pa')), finish_reason="length", completion_tokens=5), ""),
         (Reply(content="I", finish_reason="tool_calls", completion_tokens=5), "without a call"),
         (Reply(content="I", finish_reason="length", completion_tokens=6), "6 tokens, 5 allowed"),
+        (Reply(content="", finish_reason="stop", completion_tokens=5), "dropped without a word"),
+        (Reply(content="I", finish_reason="stop", completion_tokens=4), ""),
     ],
 )
 def test_half_a_call_is_none(reply: Reply, why: str) -> None:
