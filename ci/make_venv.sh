@@ -35,5 +35,17 @@ if ! make_venv; then
     exit 2
   fi
 fi
-PYTHONPATH=$wheel .venv/bin/python -m pip install -q --disable-pip-version-check --ignore-installed --no-compile \
-  --require-hashes -r requirements/uv.lock
+# A pip that this Python has was compiled when it was installed; that of the wheel is compiled anew each time: 4.7 CPU
+# seconds instead of 6.2. Older ones than 22.3 know no --python.
+install=(-q --disable-pip-version-check --no-compile --require-hashes -r requirements/uv.lock)
+has_pip() {
+  "$python" - <<'PY' 2>/dev/null
+import pip, sys
+sys.exit(tuple(map(int, pip.__version__.split(".")[:2])) < (22, 3))
+PY
+}
+if has_pip; then
+  "$python" -m pip --python .venv/bin/python install "${install[@]}"
+else
+  PYTHONPATH=$wheel .venv/bin/python -m pip install --ignore-installed "${install[@]}"
+fi

@@ -36,6 +36,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
@@ -77,6 +78,8 @@ from reports.gate.origin import Today
 from reports.gate.provenance import add_provenance
 from reports.history import command as history
 from reports.ledger import command as ledger
+from reports.ledger.entries import LedgerEntry
+from reports.page.environment import compile_templates
 from reports.page.stream import stream_pages
 from reports.page.write import PageSource, write_pages
 from reports.registry import command as registry
@@ -86,6 +89,19 @@ from reports.reproduce import command as reproduce
 from reports.upgrade import command as upgrade
 
 GREEN, RED, BAD_INPUT = 0, 1, 2
+WRITES_PAGES: Final = ("report", "html")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What a report tells beside its verdict: what is excluded on its rigs, and every published number."""
+
+    excluded: Mapping[Cell, Excluded]
+    claims: tuple[LedgerEntry, ...]
+
+    @classmethod
+    def of(cls, records: Sequence[Record], rows: Sequence[CellRow]) -> Beside:
+        return cls(excluded=_list_excluded(rows), claims=ledger.judge_claims(records))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +112,13 @@ class JudgedEvidence:
     verdict: Verdict | None
     expected: tuple[ExpectedCell, ...] = ()
     is_thin: bool = False  # the records are without what only a cell's page shows
+    told: Beside | None = None  # made while the replay ran; None: made when it is shown
 
     @cached_property
     def view(self) -> View:
         board = self.verdict.board if self.verdict else make_board(self.records)
-        return make_view(board, self.verdict, _list_excluded(board.rows), ledger.judge_claims(self.records))
+        told = self.told or Beside.of(self.records, board.rows)
+        return make_view(board, self.verdict, told.excluded, told.claims)
 
     @property
     def code(self) -> int:
@@ -198,6 +216,10 @@ def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
         expected = keep_selected(whole, records) if args.selected_only else whole
         earlier = policy.read_baseline(found, doc, args.policy.parent)
         verdict = gate.judge_evidence(found, expected, records, now=now, earlier=earlier, sealed=sealed)
+        # While the replay runs, which takes longer than all that is left to do here.
+        told = None if thin else Beside.of(records, verdict.board.rows)
+        if args.verb in WRITES_PAGES:
+            compile_templates()
         verdict = assure_verdict(verdict, args, files, replay, now.date())
     today = Today(
         commit=read_source_state(CHECKOUT).commit,
@@ -206,7 +228,7 @@ def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
         now=now,
     )
     verdict = tell_left_out(add_provenance(verdict, expected, records, today, now.date()), whole, expected)
-    return JudgedEvidence(records=records, verdict=verdict, expected=expected, is_thin=thin is not None)
+    return JudgedEvidence(records=records, verdict=verdict, expected=expected, is_thin=thin is not None, told=told)
 
 
 def _read_thin(paths: Sequence[Path]) -> ThinEvidence | None:
