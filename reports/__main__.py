@@ -260,10 +260,8 @@ def _stream(args: argparse.Namespace) -> View | None:
     paths = list_evidence(args)
     if args.verb not in ("html", "report") or args.policy is not None or not is_large(paths):
         return None
-    matrix = load_matrix()
-    cells = {c.id: c for c in expand_matrix(matrix).runnable}
     try:
-        return stream_pages(paths, _place_index(args), matrix, cells, _list_excluded)
+        return stream_pages(paths, _place_index(args), load_matrix(), _list_excluded)
     except Unstreamable as error:
         _tell_read_at_once(error)
         return None
@@ -289,10 +287,7 @@ def _write_pages(judged: JudgedEvidence, args: argparse.Namespace) -> View:
         # Thin records have nothing for a cell's page, which is made while the files are read once more: their room is
         # needed for that.
         judged.records.clear()
-        cells = {c.id: c for c in expand_matrix(matrix).runnable}
-        return stream_pages(
-            files, index, matrix, cells, _list_excluded, verdict=judged.verdict, expected=judged.expected
-        )
+        return stream_pages(files, index, matrix, _list_excluded, verdict=judged.verdict, expected=judged.expected)
     shown = judged.view
     source = PageSource(
         verdict=judged.verdict,

@@ -25,7 +25,7 @@ class IdNarrowing:
     of features may match: never too few, sometimes too many.
     """
 
-    globs: tuple[str, ...]
+    globs: tuple[str, ...]  # with wildcards
     whole: frozenset[str]  # those without wildcards
     rigs: frozenset[str]  # of these
     bases: frozenset[str]  # of these, too
@@ -42,7 +42,7 @@ class IdNarrowing:
 
     def keeps_cell(self, cell: Cell) -> bool:
         """Whether the id matches."""
-        return cell.id in self.whole or any(fnmatchcase(cell.id, glob) for glob in self.globs if glob not in self.whole)
+        return cell.id in self.whole or any(fnmatchcase(cell.id, glob) for glob in self.globs)
 
     def _may_begin(self, text: str) -> bool:
         # Both ways: the glob may end inside this part of the id, or go on behind it.
@@ -53,12 +53,13 @@ def compile_globs(globs: Iterable[str]) -> IdNarrowing:
     """Compile globs over ids; a whole id is a glob without wildcards."""
     unique = tuple(dict.fromkeys(globs))
     whole = frozenset(g for g in unique if not any(c in g for c in WILDCARDS))
+    wild = tuple(g for g in unique if g not in whole)
     return IdNarrowing(
-        globs=unique,
+        globs=wild,
         whole=whole,
         rigs=frozenset(g.partition(SEPARATOR)[0] for g in whole),
         bases=frozenset(g.rpartition(SEPARATOR)[0] for g in whole),
-        beginnings=tuple({_cut_wildcards(g) for g in unique if g not in whole}),
+        beginnings=tuple({_cut_wildcards(g) for g in wild}),
     )
 
 

@@ -69,6 +69,8 @@ def _judge_result(result: Result, seen: RecordCounts) -> Result:
 def _count_records(records: Iterable[Record]) -> dict[Key, RecordCounts]:
     found: dict[Key, RecordCounts] = {}
     for r in records:
+        if not isinstance(r, Found | Measured | Proof):
+            continue
         key = _key_of(r)
         seen = found.get(key) or found.setdefault(key, RecordCounts())
         match r:

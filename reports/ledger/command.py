@@ -11,8 +11,6 @@ from typing import Any, Final
 
 from matrix.checkout import CHECKOUT
 from matrix.output import places
-from matrix.planning.by_condition import ConditionNarrowing
-from matrix.planning.expand import expand_matrix, list_runnable
 from matrix.recommending.ran import read_ran
 from matrix.wording import list_first
 from matrix.yaml.load import load_matrix
@@ -20,7 +18,7 @@ from matrix.yaml.loaded import Matrix
 from reports.evidence.files import read_records
 from reports.evidence.given import unpack_archive
 from reports.evidence.types import Record
-from reports.ledger.entries import LedgerEntry, list_claimed, list_entries
+from reports.ledger.entries import LedgerEntry, list_claimable, list_entries
 from reports.ledger.forms import FORMS
 
 SHOWN: Final = 3  # files by name
@@ -60,15 +58,15 @@ def run_claims(args: argparse.Namespace) -> int:
 
 def find_committed(matrix: Matrix) -> list[Path]:
     """Find the files of this repository's own runs in which a claimed cell ran."""
-    ran, claimed = read_ran(), list_claimed(matrix, expand_matrix(matrix).runnable)
-    return [CHECKOUT / file for file in sorted({ran[cell].file for cell in claimed if cell in ran})]
+    ran = read_ran()
+    return [CHECKOUT / file for file in sorted({ran[c.id].file for c in list_claimable(matrix) if c.id in ran})]
 
 
 def tell_read(paths: Sequence[Path], matrix: Matrix) -> str:
     """Tell which runs stand for ours, so that a ledger without any is not taken for one of failures."""
     files = list_first([str(path) for path in paths], SHOWN)
-    claimed, ran = list_claimed(matrix, expand_matrix(matrix).runnable), read_ran()
-    count = sum(cell in ran for cell in claimed)
+    claimed, ran = list_claimable(matrix), read_ran()
+    count = sum(cell.id in ran for cell in claimed)
     own = f"ours: {files}" if paths else "ours: no evidence was read"
     return f"{own}; of the {len(claimed)} runnable cells that these claims are about, {count} ran for docs/evidence"
 
@@ -76,5 +74,4 @@ def tell_read(paths: Sequence[Path], matrix: Matrix) -> str:
 def judge_claims(records: Sequence[Record]) -> tuple[LedgerEntry, ...]:
     """Judge every published number of today's matrix by these records."""
     matrix = load_matrix()
-    claimed = ConditionNarrowing(conditions=tuple(loaded.condition for loaded in matrix.claims))
-    return list_entries(matrix, list_runnable(matrix, claimed), records)
+    return list_entries(matrix, list_claimable(matrix), records)

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 from matrix.judging.published import compute_decode_limit, is_near_claim
 from matrix.model import Cell
-from matrix.planning.expand import find_cell, list_exclusions
+from matrix.planning.by_condition import ConditionNarrowing
+from matrix.planning.expand import find_cell, list_exclusions, list_runnable
 from matrix.recorded import Claim, Measurement
 from matrix.yaml.loaded import Matrix
 from reports.evidence.types import Launch, Measured, Proof, Record
@@ -245,9 +246,10 @@ def _name_excluded(matrix: Matrix, claim: Claim) -> str:
     return f"{base.id} cannot be run: rule {found[0].rule} (`glm-matrix why-not {base.id}`)"
 
 
-def list_claimed(matrix: Matrix, cells: Iterable[Cell]) -> list[str]:
-    """List the ids of the cells that somebody claims something of."""
-    return [cell.id for cell in cells if any(loaded.condition(cell.facts) for loaded in matrix.claims)]
+def list_claimable(matrix: Matrix) -> tuple[Cell, ...]:
+    """List the runnable cells that somebody claims something of, and plan no others."""
+    claimed = ConditionNarrowing(conditions=tuple(loaded.condition for loaded in matrix.claims))
+    return list_runnable(matrix, claimed)
 
 
 def count_verdicts(entries: Iterable[LedgerEntry]) -> Iterator[tuple[Verdict, int]]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -21,6 +21,7 @@ from reports.evidence.defuse import defuse_for_terminal
 
 HERE = CHECKOUT / "reports" / "page" / "templates"
 STYLE = "page.css"
+SHORT_CHARS: Final = 200
 
 
 @cache
@@ -71,4 +72,11 @@ def _digest_asset(name: str) -> str:
 
 def _defuse_value(value: Any) -> Any:
     """Defuse a text before it enters a page: cut it and make control characters visible. Markup is ours and passes."""
-    return value if isinstance(value, Markup) or not isinstance(value, str) else defuse_for_terminal(value)
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return _defuse_short(value) if len(value) <= SHORT_CHARS else defuse_for_terminal(value)
+
+
+@lru_cache(maxsize=8_192)  # most short texts stand in every cell
+def _defuse_short(text: str) -> str:
+    return defuse_for_terminal(text)

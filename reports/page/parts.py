@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -43,7 +43,7 @@ def _iterate_tests(row: CellRow) -> Iterator[Html]:
         said = "" if test.green and not test.notes else f'<div class="soft">{show_text(_first_line(test))}</div>'
         link = f' <a href="#failed-{n}">in full</a>' if is_shown_in_full(test) else ""
         yield (
-            f'<tr id="test-{n}"><td>{_chip(test)}</td>'
+            f'<tr id="test-{n}"><td>{_chip(test.status)}</td>'
             f'<th scope="row"><code>{show_text(test.name)}</code>{link}{said}</th>'
             f'<td class="number">{found}</td><td class="number">{took}</td></tr>'
         )
@@ -64,9 +64,10 @@ def _first_line(test: SettledTest) -> str:
     return test.message.strip().split("\n", 1)[0]
 
 
-def _chip(test: SettledTest) -> Html:
-    glyph = f'<span class="glyph" aria-hidden="true">{GLYPHS[test.status]}</span>'
-    return f'<span class="chip {tone_of(test.status)}">{glyph}{test.status}</span>'
+@cache
+def _chip(status: Status) -> Html:
+    glyph = f'<span class="glyph" aria-hidden="true">{GLYPHS[status]}</span>'
+    return f'<span class="chip {tone_of(status)}">{glyph}{status}</span>'
 
 
 def render_findings(row: CellRow) -> Markup:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import floor, log10
 from typing import Final
 
@@ -18,6 +19,7 @@ SERIES: Final = 4  # line styles of the style sheet
 BARS: Final = 5  # fills of the style sheet
 WIDTH: Final = 460
 TEXT_CHARS: Final = 60
+TOLD_CHARS: Final = 2_000  # of what a screen reader says of a figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +141,13 @@ def _iterate_squares(squares: Sequence[Square], xs: Sequence[str], ys: Sequence[
 
 def _frame(title: str, told: str, height: float, parts: Iterable[str]) -> Markup:
     head = f'<svg viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}" role="img"'
-    label = f'aria-label="{_say(f"{title}: {told}", 2_000)}"'
+    label = f'aria-label="{escape(defuse_line(f"{title}: {told}", TOLD_CHARS))}"'
     return Markup(f"{head} {label}>{''.join(parts)}</svg>")  # noqa: S704  each text in it is escaped by _say
 
 
-def _say(text: str, most: int = TEXT_CHARS) -> str:
-    return str(escape(defuse_line(text, most)))
+@lru_cache(maxsize=4_096)  # axes, lines and marks have the same names in every cell
+def _say(text: str) -> str:
+    return str(escape(defuse_line(text, TEXT_CHARS)))
 
 
 def _round_up(value: float) -> float:

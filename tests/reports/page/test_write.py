@@ -48,7 +48,7 @@ def test_a_large_report_reads_the_same_cell_by_cell(tmp_path: Path) -> None:
     matrix = load_matrix()
     records = world.seal(failing("x"))
     (tmp_path / "e.jsonl").write_bytes(world.write(records))
-    view = stream_pages([tmp_path / "e.jsonl"], tmp_path / "s/index.html", matrix, {}, lambda _: {})
+    view = stream_pages([tmp_path / "e.jsonl"], tmp_path / "s/index.html", matrix, lambda _: {})
     whole = make_view(make_board(records), None, {}, view.claims)
     source = PageSource(runs=whole.board.runs, claims=view.claims, matrix=matrix)
     for path, page in render_all(whole, source).items():
