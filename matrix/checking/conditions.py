@@ -4,7 +4,10 @@
 
 A scalar or a list means any of its values, against a set of facts any member. Further forms of a value:
 `{min: N, max: N}`, `{not: [...]}`, `{given: true}`, `{all: [...]}`, and against another fact `{above: FACT}`,
-`{at_least: FACT}`, `{no_divisor_of: FACT}`, `{not_fact: FACT}`, `{same_as: FACT}`; `{matches: REGEX}` of a text.
+`{at_least: FACT}`, `{no_divisor_of: FACT}`, `{not_fact: FACT}`, `{same_as: FACT}`; `{matches: REGEX}` of a text. Of
+what a JSON value is made of: `{is: list}` (object, text, number, switch), `{some: X}` (an entry of a list, a key of an
+object), `{values: X}` (a value of an object), `{twice: X}` (two entries), `{opposed: true}` (`+a` beside `-a`) and
+`{empty: true}`.
 `env`, `config`, `option`, `nested` (entries of JSON values: `spec.method`) and `file` (TensorRT-LLM's YAML) take a
 mapping of names to such values;
 `pins` one of packages to specifiers; `guard` words that one of the release's own guards must hold.
@@ -22,9 +25,11 @@ from packaging.version import InvalidVersion, Version
 
 from matrix.checking.settings import UNKNOWN
 
-FORMS: Final = frozenset(
+STRUCTURE: Final = frozenset({"is", "some", "values", "twice", "opposed", "empty"})
+FORMS: Final = STRUCTURE | frozenset(
     {"min", "max", "not", "given", "all", "above", "at_least", "no_divisor_of", "not_fact", "same_as", "matches"}
 )
+KINDS: Final = {"list": list, "object": Mapping, "text": str, "switch": bool}
 GROUPS: Final = ("env", "config", "option", "nested", "file")
 
 Answer = bool | None  # None: not decided
@@ -86,7 +91,9 @@ def _equal(wanted: Any, value: Any) -> bool:
 
 
 def _answer_terms(wanted: Mapping[str, Any], value: Any, facts: Mapping[str, Any]) -> Answer:
-    answers = [_term(name, bound, value, facts) for name, bound in wanted.items()]
+    answers = [
+        (_answer_structure if name in STRUCTURE else _term)(name, bound, value, facts) for name, bound in wanted.items()
+    ]
     return False if False in answers else None if None in answers else True
 
 
@@ -122,6 +129,25 @@ def _term(name: str, bound: Any, value: Any, facts: Mapping[str, Any]) -> Answer
             # 0 divides nothing, and would end the check in a ZeroDivisionError
             return value == 0 or bool(bound % value)
     raise ValueError(f"{name!r} is no form of a condition")  # lint_checks refuses it before
+
+
+def _answer_structure(name: str, bound: Any, value: Any, facts: Mapping[str, Any]) -> Answer:
+    """Whether the parts of a list or of an object are so; what is neither has none."""
+    if name == "is":
+        return _is_number(value) if bound == "number" else isinstance(value, KINDS[bound])
+    if not isinstance(value, (list, tuple, Mapping)):
+        return False
+    parts = list(value.values()) if name == "values" and isinstance(value, Mapping) else list(value)
+    match name:
+        case "empty":
+            return (not parts) is bound
+        case "opposed":
+            texts = {part for part in parts if isinstance(part, str)}
+            return any(text.startswith("+") and f"-{text[1:]}" in texts for text in texts) is bound
+        case "values" if not isinstance(value, Mapping):
+            return False
+    met = sum(_answer_condition(bound, part, facts) is True for part in parts)
+    return met >= (2 if name == "twice" else 1)
 
 
 def _is_number(value: Any) -> bool:

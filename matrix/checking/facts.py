@@ -225,6 +225,7 @@ def _flatten(value: Mapping[str, Any], prefix: str = "", depth: int = 0) -> list
     for key, entry in value.items():
         # a stranger's file: deeper than any class of the engine nests, it is kept as a value
         if isinstance(entry, Mapping) and depth < 5:
+            found.append((f"{prefix}{key}", entry))  # whole, too, for conditions over its keys and values
             found += _flatten(entry, f"{prefix}{key}.", depth + 1)
         else:
             found.append((f"{prefix}{key}", entry))

@@ -69,8 +69,13 @@ def _merge_dotted(argv: list[str]) -> list[str]:
 
 def _set_nested(target: dict[str, Any], keys: list[str], value: Any) -> None:
     for key in keys[:-1]:
-        target = target.setdefault(key, {})
-    target[keys[-1]] = value
+        inner = target.setdefault(key, {})
+        if not isinstance(inner, dict):  # a value and a key of it: the later word counts
+            inner = target[key] = {}
+        target = inner
+    before = target.get(keys[-1])
+    # `--a.b+ x --a.b+ y` is one list of two
+    target[keys[-1]] = [*before, *value] if isinstance(before, list) and isinstance(value, list) else value
 
 
 def _parse_value(text: str) -> Any:

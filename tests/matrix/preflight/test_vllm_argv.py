@@ -23,3 +23,8 @@ from matrix.preflight.vllm_argv import normalise_argv
 )
 def test_the_words_that_argparse_gets(argv: list[str], words: list[str]) -> None:
     assert normalise_argv(argv) == words
+
+
+def test_a_key_that_is_added_to_is_one_list() -> None:
+    made = normalise_argv(["--cc.custom_ops+", "all", "--cc.custom_ops+=-a,+b", "--cc.mode", "3", "--cc.mode.x", "1"])
+    assert made == ["--cc", '{"custom_ops": ["all", "-a", "+b"], "mode": {"x": 1}}']
