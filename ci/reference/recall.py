@@ -30,6 +30,7 @@ OF_STRANGERS: Final = Path(__file__).parent / "siblings_of_strangers.yaml"
 OF_SIBLINGS: Final = Path(__file__).parent / "siblings_of_siblings.yaml"
 OF_TOOLS: Final = Path(__file__).parent / "siblings_of_tools.yaml"
 AFTER_TOOLS: Final = Path(__file__).parent / "siblings_after_tools.yaml"
+OF_KINDS: Final = Path(__file__).parent / "siblings_of_kinds.yaml"
 DATA: Final = Path(__file__).parent / "recall.yaml"
 # As published for GLM-5.1.
 PATTERN: Final = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
@@ -44,6 +45,7 @@ ROUNDS: Final[Mapping[Path, tuple[str, int]]] = {
     OF_SIBLINGS: ("siblings of those, asked after those were mended, and further kinds", 51),
     OF_TOOLS: ("other tools around the engines, edge numbers, closed lists inside JSON", 50),
     AFTER_TOOLS: ("siblings of those, asked after those were mended", 28),
+    OF_KINDS: ("the kinds of the reports in other words", 31),
 }
 AIM: Final = 0.9  # of the rows that are not about hardware
 HEAD: Final = """# Recall
@@ -264,7 +266,17 @@ def make_page() -> str:
     reports = format_table(["report", "kind", "class", "by"], [[t.row.id, t.row.kind, t.cls, t.why] for t in told])
     rows = [
         [s.id, s.kind, s.first, now, s.right.replace("|", "\\|")]
-        for path in (SIBLINGS, OF_HOSTS, OF_TUTORIALS, OF_OPERATORS, OF_STRANGERS, OF_SIBLINGS, OF_TOOLS, AFTER_TOOLS)
+        for path in (
+            SIBLINGS,
+            OF_HOSTS,
+            OF_TUTORIALS,
+            OF_OPERATORS,
+            OF_STRANGERS,
+            OF_SIBLINGS,
+            OF_TOOLS,
+            AFTER_TOOLS,
+            OF_KINDS,
+        )
         for s, now in classes[path]
     ]
     lines = format_table(["line", "kind", "first run", "today", "right answer, and where it is read"], rows)

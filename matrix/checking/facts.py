@@ -80,6 +80,7 @@ def collect_facts(
         fork=release.fork,
         complete=bool(snapshot and snapshot.complete),
     )
+    facts["image"] = command.image.text if command.image is not None and command.image.known else None
     facts["title"], facts["why"] = TITLES[command.engine], {}
     # every option under each of its names, for checks about flags that settings.yaml has no name for
     facts["option"] = settings.options

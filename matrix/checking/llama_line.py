@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.launchers import Command
+from matrix.checking.rules import Level
 from matrix.checking.variables import Word
 from matrix.errors import find_nearest, suggest_nearest
 from matrix.yaml.yamltext import read_data
@@ -82,9 +83,12 @@ def judge_llama(command: Command) -> Iterator[CheckFinding]:
     for name, _ in given.values():
         # a name behind an unset variable may be any
         if name.text not in names and name.known:
-            hint = suggest_nearest(name.text, names)
+            today = _read_file()["former"].get(name.text)
+            hint = f"former builds had it; {today} took its place" if today else suggest_nearest(name.text, names)
             more = {"option": name.text, "hint": hint.strip("; ") or "no name of it is near", "build": build}
-            yield make_finding("llama_option_unknown", more, name.text, line=name.line)
+            # which build will run is not in the line, and one before this takes it
+            level: Level | None = "risky" if today else None
+            yield make_finding("llama_option_unknown", more, name.text, level=level, line=name.line)
     yield from _values(given, command.argv)
     yield from _named_values(given, build)
     yield from _shapes(given, build)

@@ -61,3 +61,10 @@ def test_an_unknown_option_names_the_nearest_one() -> None:
     commands, _ = read_words(["llama-server", "--ctx-sise", "4096"])
     found = next(f for f in judge_command(commands[0], CheckRequest()).findings if f.id == "llama_option_unknown")
     assert "--ctx-size" in found.cause
+
+
+def test_an_option_of_former_builds_is_risky_and_names_its_successor() -> None:
+    commands, _ = read_words(["llama-server", "-m", "g.gguf", "--no-mmap"])
+    found = next(f for f in judge_command(commands[0], CheckRequest()).findings if f.id == "llama_option_unknown")
+    assert found.level == "risky"
+    assert "--load-mode took its place" in found.cause
