@@ -33,7 +33,7 @@ class LastRun:
     host: str
     counts: Mapping[str, int] = field(default_factory=dict)  # status -> tests
     missing: int = 0  # tests that the cell owed and never answered
-    cut: bool = False  # whether one of them is about answers and not about speed
+    cut: bool = False  # whether one of them, or one that said nothing, is about answers and not about speed
     proven: tuple[str, ...] = ()
     refuted: tuple[str, ...] = ()
     speed: float | None = None
@@ -62,7 +62,8 @@ class LastRun:
         return f"{counts}{unasked} on {self.host}, {self.date}"
 
 
-CALM: Final = frozenset({"PASS", "MEASURED", "XFAIL", "NOT_ASKED"})
+# NOT_EVIDENCE says nothing, neither for the launch nor against it.
+CALM: Final = frozenset({"PASS", "MEASURED", "XFAIL", "NOT_ASKED", "NOT_EVIDENCE"})
 
 
 def parse_ran(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, LastRun]:

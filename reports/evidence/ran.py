@@ -67,9 +67,13 @@ def _supersedes(new: LastRun, old: LastRun) -> bool:
     """Return whether the new run says more of the cell than the old one.
 
     A run that was cut, or asked without its speeds, found nothing wrong in what it asked: it takes nothing back that
-    an earlier run saw whole. One that found something wrong does.
+    an earlier run saw whole or saw fail. One that found something wrong does, and so does one of another plan.
     """
-    return old.date <= new.date and (new.red or not old.worked or new.missing <= old.missing)
+    if new.date < old.date or new.red:
+        return new.date >= old.date
+    if old.red:
+        return not new.cut or new.fingerprint != old.fingerprint
+    return not old.worked or (not new.cut and new.missing <= old.missing)
 
 
 def _summarise_file(path: Path) -> Iterator[LastRun]:
@@ -110,6 +114,7 @@ def _note_record(seen: SeenCell, record: Mapping[str, Any]) -> None:
 def _make_ran(cell: str, seen: SeenCell, path: Path, host: str) -> LastRun:
     facts = seen.facts
     outcomes = seen.outcomes.items()
+    silent = [node for node, status in seen.statuses.items() if status == "NOT_EVIDENCE"]
     return LastRun(
         cell=cell,
         rig=facts["rig"],
@@ -122,7 +127,7 @@ def _make_ran(cell: str, seen: SeenCell, path: Path, host: str) -> LastRun:
         host=host,
         counts=dict(sorted(Counter(seen.statuses.values()).items())),
         missing=len(missing := seen.owed - seen.statuses.keys()),
-        cut=any(SPEEDS not in node for node in missing),
+        cut=any(SPEEDS not in node for node in (*missing, *silent)),
         proven=tuple(sorted(f for f, outcome in outcomes if outcome == "proven")),
         refuted=tuple(sorted(f for f, outcome in outcomes if outcome == "refuted")),
         speed=seen.speed,

@@ -9,10 +9,14 @@ import pytest
 
 from ci.evidence_page import PAGE, make_page, unpack_evidence
 from matrix.checkout import CHECKOUT
-from reports.evidence.files import read_records
+from reports.evidence.files import is_sealed, read_records
 from reports.evidence.types import Kept
 
 FOLDERS = [CHECKOUT / "docs" / "evidence" / name for name in ("sm90-h200", "sm90x2-h200")]
+
+
+# Killed with their host's time before they could write a seal, as the page and its README say; no gate takes them.
+KILLED = {"older-vllm-0.26.0-speed", "older-sglang-0.5.17-speed", "sglang-0.5.17-nvfp4"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -23,7 +27,11 @@ def test_the_page_is_what_the_sealed_evidence_says_and_every_reply_is_there(fold
     runs = {path.stem: read_records(path) for path in files}
     page = (folder / PAGE).read_text(encoding="utf-8")
     assert page == make_page(runs)
-    assert page.count("| yes |") == len(runs) == len(list(folder.glob("*.tar.xz")))
+    assert len(runs) == len(list(folder.glob("*.tar.xz")))
+    assert {name for name, records in runs.items() if not is_sealed(records)} <= KILLED
+    assert page.count("| yes |") == len(runs.keys() - KILLED) and page.count("| no end | no |") == len(
+        runs.keys() & KILLED
+    )
     for path in files:
         named = {r.sha256 for r in runs[path.stem] if isinstance(r, Kept)}
         found = {hashlib.sha256(p.read_bytes()).hexdigest() for p in path.with_suffix(".kept").glob("*.gz")}

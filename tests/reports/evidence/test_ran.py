@@ -70,6 +70,35 @@ def test_a_cut_run_alone_is_told_and_did_not_work(tmp_path: Path) -> None:
     assert (found.missing, found.cut, found.worked) == (2, True, False)
 
 
+@pytest.mark.parametrize(("owed", "day"), [(CUT, 20), (ASKED, 21), ([], 21)], ids=["cut", "no speed", "whole"])
+def test_a_cut_run_does_not_answer_for_what_an_earlier_one_saw_fail(tmp_path: Path, owed: list[str], day: int) -> None:
+    path = tmp_path / "e.jsonl"
+    later = run("2", 21, "PASS")
+    path.write_text("\n".join([*run("1", 20, "FAIL"), *later[:2], *owed, *later[2:]]) + "\n")
+    [found] = summarise_files([path]).values()
+    assert (found.date, found.failed) == (f"2026-11-{day}", day == 20)
+    path.write_text(
+        path.read_text().replace(
+            '"fingerprint":"f","kind":"cell","run":"1"', '"fingerprint":"g","kind":"cell","run":"1"'
+        )
+    )
+    [found] = summarise_files([path]).values()
+    assert found.date == "2026-11-21", "what failed was another plan"
+
+
+@pytest.mark.parametrize(("silent", "cut"), [("suites/test_needle.py::t", True), (SPEED, False)])
+def test_a_test_that_said_nothing_is_one_that_was_not_asked(tmp_path: Path, silent: str, cut: bool) -> None:
+    """Seen: two runs of ten passed measurements and one without evidence each were told as failed launches."""
+    nothing = record("result", "2", nodeid=silent, status="NOT_EVIDENCE", t="2026-11-21T02")
+    path = tmp_path / "e.jsonl"
+    path.write_text("\n".join([*run("2", 21, "PASS"), nothing]) + "\n")
+    [found] = summarise_files([path]).values()
+    assert (found.cut, found.worked, found.failed) == (cut, not cut, False)
+    path.write_text("\n".join([*run("1", 20, "PASS"), *run("2", 21, "PASS"), nothing]) + "\n")
+    [found] = summarise_files([path]).values()
+    assert found.worked
+
+
 def test_an_archive_is_read_as_the_file_in_it_and_a_damaged_one_adds_nothing(tmp_path: Path) -> None:
     plain = tmp_path / "e.jsonl"
     plain.write_text("\n".join(run("1", 20, "PASS")) + "\n")
