@@ -12,16 +12,19 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final
 
+from matrix.judging.status import Status
 from matrix.planning.images import find_tag
 from reports.compare.prediction import Prediction
 from reports.evidence.summary import CellRow
-from reports.evidence.types import ENDED, Run
+from reports.evidence.types import ENDED, Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate.allowances import Softened, UnaskedSpeed, find_longest
 from reports.gate.owed import is_absent, tell_missing
 from reports.gate.policy import Policy
 
 SPEED: Final = "throughput"  # the suite
+# How a test tells that its engine is gone; whatever else it is, each of them is red by itself.
+MET_ENDS: Final = frozenset({Status.CRASH, Status.HANG, Status.HOST_ERROR})
 TOLD_STOPS: Final = frozenset({"clean", "trouble", "hang", ENDED})
 
 
@@ -110,6 +113,22 @@ def find_untold_stops(row: CellRow, runs: Mapping[str, Run]) -> Iterator[tuple[s
         if (untold := count - stops[run, plan]) > 0:
             engines = "its engine" if count == 1 else f"{untold} of its {count} engines"
             yield "shutdown", f"how {engines} ended is not recorded (run {run})."
+
+
+def count_met_ends(records: Sequence[Record]) -> Counter[tuple[str, str]]:
+    """Count the results that tell that an engine ended by itself, by run and plan, whichever cell's they are."""
+    told = (r for r in records if isinstance(r, Result))
+    met = (r for r in told if r.status in MET_ENDS or (r.status is Status.XFAIL and r.how == "exit"))
+    return Counter((r.run, r.fingerprint) for r in met)
+
+
+def find_unmet_ends(row: CellRow, met: Mapping[tuple[str, str], int]) -> Iterator[tuple[str, str]]:
+    """Yield each engine that had ended by itself before it was stopped where no test met that: behind the last
+    question, or between two. All its tests are PASS, and whoever serves it finds it gone."""
+    ends = Counter((each.run, each.fingerprint) for each in row.stops if each.outcome == ENDED)
+    for (run, plan), count in sorted(ends.items()):
+        if count > met.get((run, plan), 0):
+            yield "shutdown", f"its engine had ended by itself before it was stopped, and no test met that (run {run})."
 
 
 def tell_stops(shown: Sequence[CellRow]) -> Iterator[str]:

@@ -29,9 +29,11 @@ from reports.expected import ExpectedCell
 from reports.gate import speed as gate_speed
 from reports.gate.accepted_identity import doubt_identity, tell_accepted
 from reports.gate.allowed import (
+    count_met_ends,
     find_softened_features,
     find_softened_launch,
     find_unasked_speed,
+    find_unmet_ends,
     find_untold_stops,
     tell_softened,
     tell_stops,
@@ -180,15 +182,15 @@ def _check_cells(
 ) -> Iterator[Reason]:
     """Yield what is wrong of each cell by itself; a failed start is told there, and not by predictions."""
     by_cell, linked = group_by_cell(records), link_runs(records)
-    stopping = _find_stopping(records)
+    stopping, met = _find_stopping(records), count_met_ends(records)
     predicted_of: dict[str, list[Prediction]] = {}
     for each in predicted:
         predicted_of.setdefault(each.cell, []).append(each)
     for cell in expected:
         own = predicted_of.get(cell.id, [])
         found = _check_cell(policy, cell, rows[cell.id], by_cell.get(cell.id, ()), own=own, now=now)
-        untold = find_untold_stops(rows[cell.id], stopping)
-        for rule, text in (*found, *untold, *tell_uncarried(cell, rows, linked)):
+        ends = (*find_untold_stops(rows[cell.id], stopping), *find_unmet_ends(rows[cell.id], met))
+        for rule, text in (*found, *ends, *tell_uncarried(cell, rows, linked)):
             yield Reason(cell=cell.id, rule=rule, text=text)
 
 

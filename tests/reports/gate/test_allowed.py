@@ -188,3 +188,24 @@ def test_an_end_that_nobody_recorded_is_red_since_runs_record_it(schema: int, la
     for own, expected in ((fields, red), (fields + stops[:1], red), (fields + stops, False)):
         verdict = gate.judge_evidence(POLICY, EXPECTED, world.seal(own), now=NOW)
         assert (text in {r.text for r in verdict.reasons}) is expected
+
+
+@pytest.mark.parametrize(
+    ("met", "red"),
+    [
+        ({}, True),
+        ({"status": "FAIL"}, True),  # of a wrong answer: it says nothing of the engine's end
+        ({"status": "CRASH"}, False),
+        ({"status": "XFAIL", "how": "exit"}, False),
+        ({"status": "XFAIL", "how": "wrong_answer"}, True),
+    ],
+)
+def test_an_engine_that_had_ended_by_itself_is_red_where_no_test_met_that(met: Json, *, red: bool) -> None:
+    """It died behind its last question: every test is PASS, and it is gone."""
+    fields = [*world.green(), {"kind": "stop", "fingerprint": "f0", "outcome": "ended"}]
+    if met:
+        own = next(f for f in fields if f["kind"] == "result" and f["fingerprint"] == "f0")
+        fields.append({**own, **met})
+    verdict = gate.judge_evidence(POLICY, EXPECTED, world.seal(fields), now=NOW)
+    told = [r.text for r in verdict.reasons if r.rule == "shutdown"]
+    assert told == ["its engine had ended by itself before it was stopped, and no test met that (run r1)."] * red
