@@ -25,7 +25,7 @@ from ci.runners import Runner
 from matrix.errors import ConfigError
 from matrix.hardware import Rig
 from matrix.model import Cell
-from matrix.output import table as render
+from matrix.output import columns as render
 from matrix.output.command_line import CommandLine
 from matrix.planning.plan import make_plan
 from matrix.yaml.load import load_matrix

@@ -20,6 +20,7 @@ from matrix.known.meeting import lint_sources
 from matrix.model import Cell, Excluded, Form
 from matrix.output import script as shell
 from matrix.output import table as render
+from matrix.output.columns import format_table
 from matrix.output.command_line import CommandLine
 from matrix.output.explained import render_explained
 from matrix.output.listing import ListedRow, render_cells, render_excluded
@@ -111,15 +112,12 @@ def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
     out = list(excluded.items()) if args.excluded else []
     if args.wide:
         print(
-            render.format_table(
+            format_table(
                 [[*row[:3], ", ".join(row.known)] for row in rows], ("cell", "launch", "who", "known failures")
             )
         )
         if out:
-            print(
-                "\n"
-                + render.format_table([[c.id, e.status, e.reason] for c, e in out], ("not run", "status", "reason"))
-            )
+            print("\n" + format_table([[c.id, e.status, e.reason] for c, e in out], ("not run", "status", "reason")))
     else:
         print(render_cells(rows))
         if out:

@@ -43,7 +43,7 @@ from rich.console import Console
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, HostError
 from matrix.model import Cell, Excluded
-from matrix.output import table as render
+from matrix.output.columns import format_table
 from matrix.output.pipe import run_for_a_pipe
 from matrix.planning.by_condition import RigNarrowing
 from matrix.planning.by_id import list_runnable_matching
@@ -354,15 +354,15 @@ def _predictions(args: argparse.Namespace) -> int:
     found = prediction.judge_predictions(cells, records)
     rows = [[a.cell, f"without {a.feature}", a.what, a.outcome, a.detail] for a in found]
     head = ("cell", "beside the cell", "what", "outcome", "seen")
-    print(render.format_table(rows, head) if rows else "no two cells of this evidence differ in one feature only")
+    print(format_table(rows, head) if rows else "no two cells of this evidence differ in one feature only")
     alike = same_answers.judge_same_answers(cells, order_by_time(records), recorded)
     if alike:
         shown = [[s.cell, s.other, s.outcome, s.detail] for s in alike]
-        print(render.format_table(shown, ("cell", "beside the cell", "same answers", "seen")))
+        print(format_table(shown, ("cell", "beside the cell", "same answers", "seen")))
     beside = across_backends.judge_across_backends(cells, order_by_time(records), recorded)
     if beside:
         shown = [[b.cell, b.other, b.outcome, b.detail] for b in beside]
-        print(render.format_table(shown, ("cell", "beside the cell", "another backend", "seen")))
+        print(format_table(shown, ("cell", "beside the cell", "another backend", "seen")))
     differs = any(s.outcome == "differs" for s in alike) or any(b.outcome == "differs" for b in beside)
     return RED if differs or any(a.outcome == "refuted" for a in found) else GREEN
 

@@ -12,7 +12,7 @@ from matrix.bisecting.posterior import Tally
 from matrix.bisecting.search import BisectVerdict, Search, judge_answers
 from matrix.bisecting.settings import Unit
 from matrix.bisecting.steps import ReleaseStep, say_news
-from matrix.output.table import format_table
+from matrix.output.columns import format_table
 from reports.evidence.defuse import defuse_line
 
 SHOWN = 4  # other claims

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
 from matrix.model import Cell, Excluded
+from matrix.output.columns import format_table
 from matrix.output.explained import describe_setting
 from matrix.planning.fit import word_of_plan
 from matrix.planning.plan import Plan, Setting
-
-
-def format_table(
-    rows: Sequence[Sequence[str]], header: Sequence[str], *, align: Callable[[str, int], str] = str.ljust
-) -> str:
-    """Format columns two spaces apart; `align=str.rjust` for numbers."""
-    widths = [max(len(str(r[i])) for r in [header, *rows]) for i in range(len(header))]
-    lines = ["  ".join(align(str(c), w) for c, w in zip(row, widths, strict=True)).rstrip() for row in [header, *rows]]
-    return "\n".join(lines)
 
 
 def explain_plan(plan: Plan) -> str:

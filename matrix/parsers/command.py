@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from matrix.errors import HostError, suggest_nearest
+from matrix.output.columns import format_table
 from matrix.output.command_line import CommandLine
-from matrix.output.table import format_table
 from matrix.parsers.corpus import load_corpus
 from matrix.parsers.findings import REACHES, ParserFinding, format_of, group_wrongs, list_wrongs
 from matrix.parsers.record import Answers, load_answers, load_releases

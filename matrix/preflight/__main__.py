@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from matrix.errors import ConfigError
 from matrix.model import Excluded
+from matrix.output.columns import format_table
 from matrix.output.command_line import CommandLine
-from matrix.output.table import format_table
 from matrix.planning import fit
 from matrix.planning.expand import expand_matrix, list_exclusions
 from matrix.planning.named import list_named

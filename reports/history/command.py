@@ -8,12 +8,13 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.judging.status import ANSWERED_BAD, ANSWERED_GOOD, Status
-from matrix.output.table import format_table
+from matrix.output.columns import format_table
 from reports.evidence.by_cell import without_garbage_collection
 from reports.evidence.defuse import defuse_line
 from reports.history.baseline import MOST_RUNS, choose_runs, write_baseline
@@ -26,6 +27,7 @@ from reports.history.trend import LAST, NumberTrend, read_trends
 
 MESSAGE_CHARS: Final = 160
 FORMS: Final = ("text", "json")
+SAID: Final = 4_096  # texts
 DAY: Final = 10  # characters of a time that are its date
 
 
@@ -255,7 +257,8 @@ def _print(form: str, rows: Iterable[list[str]], head: Sequence[str], data: Iter
     if form == "json":
         sys.stdout.write(f"{json.dumps([*data], indent=1)}\n")
     else:
-        shown = [[defuse_line(text) for text in row] for row in rows]
+        say = lru_cache(SAID)(defuse_line)  # cells, names and conditions stand in many rows
+        shown = [[*map(say, row)] for row in rows]
         sys.stdout.write(f"{format_table(shown, tuple(head)) if shown else nothing}\n")
 
 

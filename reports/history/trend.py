@@ -71,12 +71,12 @@ class NumberTrend:
         if len(earlier) < BASELINE_LAUNCHES:
             return "too few to judge", ratio
         more = WATCHED[self.name]
-        found = not_slower(self.name, [value], earlier, more_is_better=more)
+        better = ratio is not None and (ratio > 1 if more else ratio < 1)
+        # Only one side of the noise is to be asked: of a better value whether it is, with more and less exchanged.
+        found = not_slower(self.name, [value], earlier, more_is_better=more is not better)
         if not found.sensitive:
             return "not judged", ratio
-        # Beyond the noise in the other direction: the same test, with more and less exchanged.
-        faster = not_slower(self.name, [value], earlier, more_is_better=not more)
-        return ("slower" if not found.ok else "faster" if not faster.ok else "as before"), ratio
+        return ("as before" if found.ok else "faster" if better else "slower"), ratio
 
     @property
     def line(self) -> str:
@@ -129,5 +129,7 @@ def _group_numbers(rows: Any, name: str, unit: str, cells: str, last: int) -> It
 def draw_sparkline(values: Sequence[float]) -> str:
     """Draw one character for each value, from the smallest to the largest."""
     low, high = min(values), max(values)
-    span, top = high - low, len(BARS) - 1
-    return "".join([BARS[round((v - low) / span * top)] for v in values]) if span else BARS[0] * len(values)
+    if not (span := high - low):
+        return BARS[0] * len(values)
+    steps = (len(BARS) - 1) / span
+    return "".join([BARS[int((v - low) * steps + 0.5)] for v in values])

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
+from matrix.output.columns import format_table
 from matrix.output.markdown import format_markdown_table
-from matrix.output.table import format_table
 from matrix.wording import cut_text
 from reports.evidence.defuse import defuse_for_markdown, defuse_line
 from reports.evidence.types import as_json_data

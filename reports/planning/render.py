@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from matrix.output.table import format_table
+from matrix.output.columns import format_table
 from matrix.scheduling.durations import LEVELS
 from matrix.scheduling.groups import TIERS, LaunchGroup, LeftOut
 from matrix.scheduling.place import CLOSE, PlacedJob, Schedule

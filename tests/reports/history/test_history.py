@@ -24,7 +24,7 @@ from reports.history.bisect import find_first_bad
 from reports.history.collection import add_files
 from reports.history.flakes import find_flakes
 from reports.history.index import NAME, list_refused, open_index
-from reports.history.trend import draw_sparkline, read_trends
+from reports.history.trend import NumberTrend, draw_sparkline, read_trends
 from tests.reports import world
 from tests.reports.world import PLAIN, Json
 
@@ -301,6 +301,27 @@ def test_the_last_number_is_held_against_the_noise_before_it(folder: Path, last:
         assert [t.name for t in read_trends(connection, cells="*", name="launch_s")] == ["launch_s"]
         assert [t.last.value for t in read_trends(connection, cells="*", name="tests_passed")] == [1.0]
         assert list(read_trends(connection, cells="other", name="*")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "word"),
+    [
+        (WAVE, 103.0, "as before"),
+        ("median_ttft_ms", 80.0, "faster"),
+        ("median_ttft_ms", 97.0, "as before"),
+        ("median_ttft_ms", 130.0, "slower"),
+        ("median_ttft_ms", float("nan"), "slower"),
+        ("ttft_of_nobody", 130.0, "not judged"),
+    ],
+)
+def test_of_a_number_of_which_less_is_better_more_is_slower(name: str, last: float, word: str) -> None:
+    rows = [("", "", value, "f", "h") for value in (100.0, 101.0, 99.0, 100.0, 100.0, last)]
+    trend = NumberTrend(cell="c", name=name, conditions={}, unit="u", rows=rows)
+    assert trend.judged[0] == word
+    assert NumberTrend(cell="c", name=name, conditions={}, unit="u", rows=[("", "", 0.0, "f", "h")] * 6).judged == (
+        "not judged",
+        None,
+    )
 
 
 def test_few_launches_and_another_plan_judge_nothing(folder: Path) -> None:
