@@ -7,6 +7,11 @@ python=$(command -v python3.11 || command -v python3)
 import sys
 sys.exit(sys.version_info < (3, 11))
 PY
+# What is imported is compiled a first time: 2.8 CPU seconds for all of this checkout, here beside a pip that uses one core. A
+# checkout that nobody may write is compiled in vain, and silently.
+if [ -z "${PYTHONDONTWRITEBYTECODE:-}" ]; then
+  "$python" -m compileall -q cli fixtures matrix reports suites >/dev/null 2>&1 &
+fi
 # The pip wheel that Python brings for `venv` installs as it lies there. To install that pip first, only to replace it, was
 # half of the time: 9.2 CPU seconds instead of 4.8.
 find_wheel() {
