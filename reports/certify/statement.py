@@ -22,6 +22,14 @@ from reports.evidence.continuations import link_continuations
 from reports.evidence.files import digest_value, is_sealed
 from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import CellFacts, Found, Kept, Measured, Record, Run, as_json_data
+from reports.gate.allowed import (
+    CRASHED,
+    TOLD_STOPS,
+    count_met_ends,
+    find_stopping,
+    find_unmet_ends,
+    find_untold_stops,
+)
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "https://in-toto.io/attestation/test-result/v0.1"
@@ -56,6 +64,7 @@ class Statements:
         self.runs = {r.run: r for r in records if isinstance(r, Run)}
         continued = link_continuations(records).continued  # parts without an end, for which the last one's link vouches
         self.unsealed = {run for run, own in split_runs(records).items() if not is_sealed(own) and run not in continued}
+        self._stopping, self._met = find_stopping(records), count_met_ends(records)
         self._own: dict[str, list[Record]] = {}
         for r in records:
             self._own.setdefault(r.cell, []).append(r)
@@ -74,7 +83,11 @@ class Statements:
         """
         if cell not in self.rows:
             raise NotCertifiable(f"there is no evidence of {cell}")
-        return CellEvidence(row=self.rows[cell], own=self._own[cell], runs=self.runs, unsealed=self.unsealed)
+        row = self.rows[cell]
+        crashed = (("", f"its engine {CRASHED}: {s.message}.") for s in row.stops if s.outcome not in TOLD_STOPS)
+        ends = (*find_untold_stops(row, self._stopping), *find_unmet_ends(row, self._met), *crashed)
+        end = next((text for _, text in ends), "")
+        return CellEvidence(row=row, own=self._own[cell], runs=self.runs, unsealed=self.unsealed, end=end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +98,7 @@ class CellEvidence:
     own: Sequence[Record]  # of the cell, its launches among them, as they were written
     runs: Mapping[str, Run]  # of all the evidence
     unsealed: Collection[str]  # of them
+    end: str = ""  # what no certificate can stand on: an engine that died where no test met it, or an end untold
 
     def make(self, *, issued: date, expires: date, unasked: UnaskedSpeed | None = None) -> Mapping[str, Json]:
         """Make the statement of the cell. `unasked`: who says that its speed was not asked, where it was not.
@@ -101,6 +115,8 @@ class CellEvidence:
                 f"run {shallow[0]} asked at depth {FIRST}, at which another cell may answer for {cell}:"
                 " a certificate stands alone, run it with --depth quick"
             )
+        if self.end:
+            raise NotCertifiable(f"{cell}: {self.end}")
         facts = next((r for r in own if isinstance(r, CellFacts)), None)
         if facts is None:
             raise NotCertifiable(f"the evidence does not say what {cell} is")

@@ -16,13 +16,14 @@ from matrix.judging.status import Status
 from matrix.planning.images import find_tag
 from reports.compare.prediction import Prediction
 from reports.evidence.summary import CellRow
-from reports.evidence.types import ENDED, Record, Result, Run
+from reports.evidence.types import ENDED, WITH_STOPS, End, Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate.allowances import Softened, UnaskedSpeed, find_longest
 from reports.gate.owed import is_absent, tell_missing
 from reports.gate.policy import Policy
 
 SPEED: Final = "throughput"  # the suite
+CRASHED: Final = "crashed while it was being stopped"
 # How a test tells that its engine is gone; whatever else it is, each of them is red by itself.
 MET_ENDS: Final = frozenset({Status.CRASH, Status.HANG, Status.HOST_ERROR})
 TOLD_STOPS: Final = frozenset({"clean", "trouble", "hang", ENDED})
@@ -40,7 +41,7 @@ def find_softened_launch(policy: Policy, row: CellRow) -> Iterator[Softened]:
         if each.outcome not in TOLD_STOPS:  # a word of a later version is not known to be harmless
             own = (c for c in policy.shutdown if fnmatchcase(row.cell, c.cells))
             fits = [c for c in own if re.search(c.signature, each.message)]
-            text = f"its engine crashed while it was being stopped: {each.message}."
+            text = f"its engine {CRASHED}: {each.message}."
             yield Softened("shutdown", text, find_longest(fits))
 
 
@@ -96,6 +97,12 @@ def tell_unasked_speed(unasked: Mapping[str, UnaskedSpeed]) -> Iterator[str]:
     for clause, count in Counter(unasked.values()).items():
         text = f"The speed of {count} {'cells' if count != 1 else 'cell'} was not asked ({clause.cells})."
         yield Softened("missing", text, clause).tell_accepted()
+
+
+def find_stopping(records: Sequence[Record]) -> dict[str, Run]:
+    """Find the runs that say how each engine ended: written since then, and not cut short."""
+    ended = {r.run for r in records if isinstance(r, End) and not r.interrupted}
+    return {r.run: r for r in records if isinstance(r, Run) and r.run in ended and r.schema >= WITH_STOPS}
 
 
 def find_untold_stops(row: CellRow, runs: Mapping[str, Run]) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.defuse import defuse_line
 from reports.evidence.lost import tell_lost
 from reports.evidence.summary import SKIPPED, Board, CellRow, make_board
-from reports.evidence.types import SCHEMA, WITH_STOPS, CellFacts, End, Expected, Record, Result, Run
+from reports.evidence.types import SCHEMA, CellFacts, End, Expected, Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate import speed as gate_speed
 from reports.gate.accepted_identity import doubt_identity, tell_accepted
@@ -32,6 +32,7 @@ from reports.gate.allowed import (
     count_met_ends,
     find_softened_features,
     find_softened_launch,
+    find_stopping,
     find_unasked_speed,
     find_unmet_ends,
     find_untold_stops,
@@ -182,7 +183,7 @@ def _check_cells(
 ) -> Iterator[Reason]:
     """Yield what is wrong of each cell by itself; a failed start is told there, and not by predictions."""
     by_cell, linked = group_by_cell(records), link_runs(records)
-    stopping, met = _find_stopping(records), count_met_ends(records)
+    stopping, met = find_stopping(records), count_met_ends(records)
     predicted_of: dict[str, list[Prediction]] = {}
     for each in predicted:
         predicted_of.setdefault(each.cell, []).append(each)
@@ -192,12 +193,6 @@ def _check_cells(
         ends = (*find_untold_stops(rows[cell.id], stopping), *find_unmet_ends(rows[cell.id], met))
         for rule, text in (*found, *ends, *tell_uncarried(cell, rows, linked)):
             yield Reason(cell=cell.id, rule=rule, text=text)
-
-
-def _find_stopping(records: Sequence[Record]) -> dict[str, Run]:
-    """Find the runs that say how each engine ended: written since then, and not cut short."""
-    ended = {r.run for r in records if isinstance(r, End) and not r.interrupted}
-    return {r.run: r for r in records if isinstance(r, Run) and r.run in ended and r.schema >= WITH_STOPS}
 
 
 def _list_started(rows: Mapping[str, CellRow]) -> set[str]:

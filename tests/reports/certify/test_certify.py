@@ -97,6 +97,36 @@ def test_what_shows_nothing_is_not_certified(change: Change, why: str) -> None:
         make_statement(world.seal(world.green())[:-1], PLAIN, issued=TODAY, expires=LATER)
 
 
+@pytest.mark.parametrize(
+    ("stop", "why"),
+    [
+        (
+            {"outcome": "crash", "message": "it ended by SIGSEGV"},
+            "crashed while it was being stopped: it ended by SIGSEGV",
+        ),
+        ({"outcome": "ended"}, "had ended by itself before it was stopped, and no test met that"),
+        ({"outcome": "hang"}, ""),
+        ({"outcome": "clean"}, ""),
+    ],
+)
+def test_a_cell_whose_engine_died_where_no_test_met_it_is_not_certified(stop: Json, why: str) -> None:
+    """The gate is red of it, and every test is PASS."""
+
+    def add(fields: list[Json]) -> list[Json]:
+        return [*fields, *({"kind": "stop", "fingerprint": plan, **stop} for plan in ("f0", "f1"))]
+
+    if not why:
+        assert statement(add)["predicate"]["result"] == "PASSED"
+        return
+    with pytest.raises(NotCertifiable, match=why):
+        statement(add)
+
+
+def test_an_end_that_is_not_recorded_is_not_certified() -> None:
+    with pytest.raises(NotCertifiable, match="how its engine ended is not recorded"):
+        statement(lambda fields: [{**f, **({"schema": 5} if f["kind"] == "run" else {})} for f in fields])
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "e.jsonl").write_bytes(world.write(world.seal(world.green())))
