@@ -59,7 +59,9 @@ def _render_launch(number: int, one: OfferedLaunch, model: str) -> Iterator[str]
     for text in dict.fromkeys(n.disputed for n in one.numbers if n.disputed):
         yield _wrap_words(f"disputed {text}", "   ", " " * 12)
     if not any(n.about == "speed" for n in one.numbers):
-        yield "   speed    no number is known"
+        # What is missing and cuts no answer short is of the speed (`LastRun.cut`): it was left out, not forgotten.
+        unasked = one.ran is not None and one.ran.missing and not one.ran.cut
+        yield f"   speed    {'not asked when it ran, and ' if unasked else ''}no number is known"
     yield _wrap_words(f"proven   {_proven(one)}", "   ", " " * 12)
     for known in one.known:
         yield _wrap_words(f"known    {_describe_known(known)}", "   ", " " * 12)

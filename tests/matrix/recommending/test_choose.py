@@ -61,6 +61,16 @@ def test_what_ran_here_outranks_what_was_published() -> None:
     assert found.launches[1].cell.id == PUBLISHED
 
 
+@pytest.mark.parametrize(
+    ("missing", "said"), [(2, "not asked when it ran, and no number is known"), (0, "no number is")]
+)
+def test_a_speed_that_was_not_asked_is_told_from_one_that_nobody_knows(missing: int, said: str) -> None:
+    cell = "sm120x4.vllm_0_33_0.glm51_478b_nvfp4.baseline"
+    found = recommend_launches(MATRIX, MATRIX.rigs["sm120x4"], {cell: make_ran(cell, missing=missing)})
+    (line, *_) = [each for each in render_text(found).splitlines() if each.startswith("   speed ")]
+    assert line.startswith(f"   speed    {said}")
+
+
 def test_a_run_that_failed_is_counted_and_not_offered() -> None:
     failed = {PUBLISHED: make_ran(PUBLISHED, counts={"PASS": 25, "FAIL": 1})}
     found = recommend_launches(MATRIX, MATRIX.rigs["sm120x4"], failed)
