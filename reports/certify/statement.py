@@ -104,7 +104,7 @@ class CellEvidence:
         """Make the statement of the cell. `unasked`: who says that its speed was not asked, where it was not.
 
         Raises:
-            NotCertifiable: a run is not sealed or asked less than a cell alone owes, a stub answered, the cell has
+            NotCertifiable: a run is not sealed, is of a dirty tree or asked less than a cell alone owes, a stub answered, the cell has
                 several plans or no launch, or it would say for too long that no speed was asked.
         """
         row, own, cell = self.row, self.own, self.row.cell
@@ -114,6 +114,11 @@ class CellEvidence:
             raise NotCertifiable(
                 f"run {shallow[0]} asked at depth {FIRST}, at which another cell may answer for {cell}:"
                 " a certificate stands alone, run it with --depth quick"
+            )
+        if changed := sorted(run for run, start in runs.items() if start.dirty or start.diff_sha256):
+            raise NotCertifiable(
+                f"run {changed[0]} is of a dirty tree: a certificate names the commit that ran, and other files did."
+                " Commit them and run again"
             )
         if self.end:
             raise NotCertifiable(f"{cell}: {self.end}")

@@ -87,6 +87,8 @@ def test_a_statement_names_digests_numbers_and_expiry() -> None:
         (lambda f: [r for r in f if r["kind"] != "launch"], "no engine of"),
         (each("cell", fingerprint="f9"), "of 2 plans"),
         (lambda f: f[:1], "there is no evidence"),
+        (each("run", dirty=True), "is of a dirty tree"),
+        (each("run", diff_sha256="ab" * 32), "is of a dirty tree"),
         (each("run", depth="first"), "asked at depth first, at which another cell may answer for"),
     ],
 )
