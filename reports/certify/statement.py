@@ -104,8 +104,8 @@ class CellEvidence:
         """Make the statement of the cell. `unasked`: who says that its speed was not asked, where it was not.
 
         Raises:
-            NotCertifiable: a run is not sealed, is of a dirty tree or asked less than a cell alone owes, a stub answered, the cell has
-                several plans or no launch, or it would say for too long that no speed was asked.
+            NotCertifiable: a run is not sealed, is of a dirty tree or asked less than a cell alone owes, a stub
+                answered, the cell has several plans or no launch, or it would say for too long that no speed was asked.
         """
         row, own, cell = self.row, self.own, self.row.cell
         runs = {run: self.runs[run] for run in dict.fromkeys(r.run for r in own) if run in self.runs}

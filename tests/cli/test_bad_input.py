@@ -70,7 +70,7 @@ MISTAKES = {
         says="policy.yaml:7 max_age_hours: unknown key 'max_age_hours'; did you mean 'max_age_h'?",
     ),
     "depth of a policy": Mistake(
-        argv=GATE, files=edit_policy("depth: quick", "depth: quik"), says="did you mean 'quick'?"
+        argv=GATE, files=edit_policy("depth: first", "depth: fist"), says="did you mean 'first'?"
     ),
     "suite of a policy": Mistake(
         argv=GATE, files=edit_policy("coherence", "coherenc"), says="no suite is 'coherenc'; did you mean 'coherence'?"
