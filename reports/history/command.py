@@ -21,14 +21,25 @@ from reports.history.baseline import MOST_RUNS, choose_runs, write_baseline
 from reports.history.bisect import FirstBad, Tried, find_first_bad
 from reports.history.collection import add_files
 from reports.history.flakes import Flaky, find_flakes
+from reports.history.forms import (
+    DAY,
+    FLAKE_HEAD,
+    TREND_HEAD,
+    format_markdown,
+    make_flake_row,
+    make_trend_row,
+    sort_trends,
+    tell_flakes,
+    tell_trends,
+)
 from reports.history.index import iterate_distinct, list_refused, open_index
 from reports.history.joining import read_places
 from reports.history.trend import LAST, NumberTrend, read_trends
 
 MESSAGE_CHARS: Final = 160
 FORMS: Final = ("text", "json")
+PAGES: Final = (*FORMS, "markdown", "html")
 SAID: Final = 4_096  # texts
-DAY: Final = 10  # characters of a time that are its date
 
 
 def add_parser(verbs: Any) -> None:
@@ -60,8 +71,12 @@ def add_parser(verbs: Any) -> None:
     )
     for verb in (trend, flakes, baseline):
         verb.add_argument("--cells", default="*", metavar="GLOB", help="cells (default all)")
-    for verb in (trend, flakes, bisect):
-        verb.add_argument("--format", choices=FORMS, default="text", help="form of the answer (default %(default)s)")
+    for verb, forms in ((trend, PAGES), (flakes, PAGES), (bisect, FORMS)):
+        verb.add_argument("--format", choices=forms, default="text", help="form of the answer (default %(default)s)")
+    for verb in (trend, flakes):
+        verb.add_argument(
+            "--out", type=Path, metavar="FILE", help="write the answer here, and print its first line only"
+        )
 
 
 def _add_verb(inner: Any, name: str, text: str) -> argparse.ArgumentParser:
@@ -140,26 +155,25 @@ def _add_runs(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
 
 
 def _trend(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
-    dated = args.format == "json"
+    dated = args.format in ("json", "html")
     found = list(read_trends(connection, cells=args.cells, name=args.name, last=args.last, dated=dated))
     if not found:
         names = sorted(name for (name,) in connection.execute("SELECT DISTINCT name FROM numbers"))
         told = f"no number fits{suggest_nearest(args.name, names)}" if names else "these runs measured no number"
         raise ConfigError([Problem("--name", 0, repr(args.name), f"{told}")])
-    head = ("cell", "number", "conditions", "over time", "last", "ratio", "verdict")
-    _print(args.format, (list(_trend_row(each)) for each in found), head, map(_trend_json, found))
+    match args.format:
+        case "html":
+            from reports.history.page import render_trend_page  # the page's library would take a tenth of every answer
+
+            text = render_trend_page(found)
+        case "markdown":
+            text = format_markdown(tell_trends(found), TREND_HEAD, [[*make_trend_row(t)] for t in sort_trends(found)])
+        case "json":
+            text = _format_json(map(_trend_json, found))
+        case _:
+            text = _format_text(map(make_trend_row, found), TREND_HEAD)
+    _hand_over(args.out, text, tell_trends, found)
     return 0
-
-
-def _trend_row(trend: NumberTrend) -> Iterator[str]:
-    word, ratio = trend.judged
-    yield trend.cell
-    yield trend.name
-    yield ", ".join(f"{name} {value}" for name, value in trend.conditions.items())
-    yield trend.line
-    yield f"{trend.last.value:.4g} {trend.unit}"
-    yield f"{ratio:.3f}" if ratio is not None else "-"
-    yield word
 
 
 def _trend_json(trend: NumberTrend) -> Mapping[str, Any]:
@@ -171,19 +185,19 @@ def _trend_json(trend: NumberTrend) -> Mapping[str, Any]:
 
 def _flakes(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     found = find_flakes(connection, cells=args.cells)
-    head = ("test", "failed", "rate", "95 % bounds", "since", "last in run")
-    _print(args.format, (list(_flake_row(f)) for f in found), head, map(_flake_json, found), "no flake")
+    match args.format:
+        case "html":
+            from reports.history.page import render_flake_page
+
+            text = render_flake_page(found)
+        case "markdown":
+            text = format_markdown(tell_flakes(found), FLAKE_HEAD, [[*make_flake_row(f)] for f in found])
+        case "json":
+            text = _format_json(map(_flake_json, found))
+        case _:
+            text = _format_text(map(make_flake_row, found), FLAKE_HEAD, "no flake")
+    _hand_over(args.out, text, tell_flakes, found)
     return 0
-
-
-def _flake_row(flaky: Flaky) -> Iterator[str]:
-    low, high = flaky.bounds
-    yield flaky.nodeid
-    yield f"{flaky.failures} of {flaky.tries}"
-    yield f"{flaky.rate:.1%}"
-    yield f"{low:.1%} to {high:.1%}"
-    yield flaky.since[:DAY]
-    yield flaky.runs[1]
 
 
 def _flake_json(flaky: Flaky) -> Mapping[str, Any]:
@@ -252,14 +266,24 @@ def _baseline(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     return 0
 
 
-def _print(form: str, rows: Iterable[list[str]], head: Sequence[str], data: Iterable[Any], nothing: str = "") -> None:
-    """Print the rows as a table or the data as JSON; what is not asked for is not made."""
-    if form == "json":
-        sys.stdout.write(f"{json.dumps([*data], indent=1)}\n")
-    else:
-        say = lru_cache(SAID)(defuse_line)  # cells, names and conditions stand in many rows
-        shown = [[*map(say, row)] for row in rows]
-        sys.stdout.write(f"{format_table(shown, tuple(head)) if shown else nothing}\n")
+def _format_json(data: Iterable[Any]) -> str:
+    return json.dumps([*data], indent=1) + "\n"
+
+
+def _format_text(rows: Iterable[Iterable[str]], head: Sequence[str], nothing: str = "") -> str:
+    say = lru_cache(SAID)(defuse_line)  # cells, names and conditions stand in many rows
+    shown = [[*map(say, row)] for row in rows]
+    return f"{format_table(shown, tuple(head)) if shown else nothing}\n"
+
+
+def _hand_over(out: Path | None, text: str, tell: Callable[[Any], str], found: Any) -> None:
+    """Print the answer, or write it and print its headline."""
+    if out is None:
+        sys.stdout.write(text)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8", errors="replace")
+    sys.stdout.write(f"{tell(found)}\n{out}\n")
 
 
 ANSWERS: Final[Mapping[str, Callable[[argparse.Namespace, sqlite3.Connection], int]]] = {
