@@ -51,30 +51,32 @@ def read_embedded(document: Node, reader: ShellReader) -> None:
     """Read every script of a document, and every mapping of an engine's own arguments."""
     before = len(reader.commands)
     gpus, image = _find_gpus(document), _find_image(document)
-    _read_node(document, reader, {OF_A_NODE: Word(gpus)} if gpus else {}, 0)
+    _read_node(document, reader, {OF_A_NODE: Word(gpus)} if gpus else {}, set())
     reader.commands[before:] = [
         replace(c, gpus=c.gpus or gpus, image=c.image or image) for c in reader.commands[before:]
     ]
 
 
-def _read_node(node: Node, reader: ShellReader, env: Environment, depth: int) -> None:
-    """Read the scripts of a node with the environment of the mappings around them."""
-    if depth > MAX_DEPTH:
+def _read_node(node: Node, reader: ShellReader, env: Environment, seen: set[int], depth: int = 0) -> None:
+    """Read the scripts of a node with the environment of the mappings around them; each node once, however many
+    aliases lead to it: nine lists of nine aliases each are half a billion."""
+    if depth > MAX_DEPTH or id(node) in seen:
         return
+    seen.add(id(node))
     env = {**env, **_read_environment(node)}
     if (kwargs := get_node(node, "engine_kwargs")) is not None:
         _read_engine(node, kwargs, reader, env)
     for key, value in iterate_items(node):
         if key in INNER_KEYS and (text := read_scalar(value)):
             for inner in compose_documents(text, reader.name)[0]:
-                _read_node(inner, reader, env, depth + 1)
+                _read_node(inner, reader, env, set(), depth + 1)
         elif SCRIPT_KEY.search(key):
             variables = Variables({name: (word,) for name, word in env.items()}, set(env))
             for text, line in _list_texts(value):
                 reader.read(fill_templates(text), variables, line, 1)
-        _read_node(value, reader, env, depth + 1)
+        _read_node(value, reader, env, seen, depth + 1)
     for child in read_sequence(node):
-        _read_node(child, reader, env, depth + 1)
+        _read_node(child, reader, env, seen, depth + 1)
 
 
 def _read_environment(node: Node) -> dict[str, Word]:
