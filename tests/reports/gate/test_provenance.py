@@ -392,8 +392,7 @@ def test_two_images_of_one_release_are_red(
     matrix: Matrix, first: tuple[str, str], second: tuple[str, str], red: bool
 ) -> None:
     """Each host recorded for itself which image the tag is."""
-    cell = cell_on(matrix, "sm120x4")
-    runs = []
+    cell, runs = cell_on(matrix, "sm120x4"), []
     for id_, digest in (first, second):
         image = {"xllamacpp": "1.0", "image": id_, "image_reference": "r/i@sha256:0", "image_digest": digest}
         runs.append(edit("launch", versions=image)(origin.green(matrix, [cell])))
