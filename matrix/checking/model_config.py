@@ -119,6 +119,7 @@ def read_models() -> Mapping[str, Any]:
     return made
 
 
+@cache
 def _on_axes(name: str) -> Mapping[str, Any]:
     """Return the checkpoint of the axes whose repository the name is (or ends in), with what its family states."""
     if "/" not in name:

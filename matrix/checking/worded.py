@@ -144,11 +144,16 @@ def is_about(rule: WordedRule, snapshot: Snapshot) -> bool:
     return all(name in names or any(key == name or key.endswith(f".{name}") for key in keys) for name in rule.names)
 
 
+@cache  # of a few hundred guards, for each of which a few hundred words are looked for
+def _has_check(engine: str, says: str) -> bool:
+    """Whether a check of its own tells what this guard says."""
+    return any(words in says for check in read_checks(engine) for words in check.guard)
+
+
 def judge_worded(facts: Mapping[str, Any], settings: Settings, snapshot: Snapshot | None) -> Iterator[CheckFinding]:
     """Yield each number that a guard's words exclude, each flag without the one that it wants, each pair of enemies."""
     if facts["guards"] is UNKNOWN:
         return
-    told = {words for check in read_checks(facts["engine"]) for words in check.guard}
     given = {
         name: use
         for use in settings.uses
@@ -157,7 +162,7 @@ def judge_worded(facts: Mapping[str, Any], settings: Settings, snapshot: Snapsho
     }
     for guard in facts["guards"]:
         rule = read_words(guard.says) if guard.does == "stops" else None
-        if rule is None or any(words in guard.says for words in told):
+        if rule is None or _has_check(facts["engine"], guard.says):
             continue
         if rule.kind == "bound":
             if all(name in given for name in rule.names[1:]):
