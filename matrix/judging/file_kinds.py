@@ -93,6 +93,12 @@ def name_json_kind(content: bytes) -> str:
     return ""
 
 
+def explain_no_json(content: bytes, error: Exception) -> str:
+    """Say why a file that should be JSON is none: by its kind, or else in the parser's words."""
+    kind = name_json_kind(content)
+    return f"it is {kind}" if kind else str(error)
+
+
 def name_refusal(value: Mapping[str, Any]) -> str:
     """Say that a JSON object is a server's answer and not the file, with the answer's words; empty where it is none."""
     said = [str(value[key]) for key in value if key in ANSWER_WORDS and value[key]]
