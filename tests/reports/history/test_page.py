@@ -9,7 +9,9 @@ from xml.etree import ElementTree
 import pytest
 
 from reports import __main__ as cli
+from reports.history.forms import sort_trends
 from reports.history.page import draw_spark
+from reports.history.trend import NumberTrend
 from tests.reports.history.test_history import WAVE, run_fields, write
 
 HOSTILE = "sm9<script>alert(1)</script>|`x`\x1b[31m"
@@ -36,6 +38,15 @@ def test_the_page_shows_what_got_slower_first(runs: Path, capsys: pytest.Capture
     assert page.index(">slower<") < page.index(">not judged<")
     assert "7 from 100 on 2026-" in page and "to 50 on 2026-" in page
     assert "<script" not in page and not re.search(r"(src|href)=", page), "it runs nothing and loads nothing"
+
+
+def test_what_got_slower_goes_first_whatever_its_name() -> None:
+    rows = [(f"2026-11-{day}", "r", value, "f", "h") for day, value in enumerate([100.0] * 6 + [50.0], 10)]
+    few, slower = (
+        NumberTrend(cell=cell, name=WAVE, conditions={}, unit="tok/s", rows=own)
+        for cell, own in (("a", rows[:2]), ("b", rows))
+    )
+    assert sort_trends([few, slower]) == [slower, few]
 
 
 def test_the_markdown_of_both_and_the_page_of_flakes(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
