@@ -63,7 +63,7 @@ from reports.evidence.by_cell import Unstreamable, is_large, without_garbage_col
 from reports.evidence.defuse import defuse_line
 from reports.evidence.given import unpack_given
 from reports.evidence.sealed import read_sealed_files
-from reports.evidence.source_state import read_commit_time, read_source_state
+from reports.evidence.source_state import read_commit, read_commit_time
 from reports.evidence.summary import CellRow, make_board
 from reports.evidence.thin_records import ThinEvidence, read_thin
 from reports.evidence.types import Record
@@ -222,7 +222,7 @@ def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
             compile_templates()
         verdict = assure_verdict(verdict, args, files, replay, now.date())
     today = Today(
-        commit=read_source_state(CHECKOUT).commit,
+        commit=read_commit(CHECKOUT),
         matrix_sha256=digest_of(matrix.root),
         committed=read_commit_time(CHECKOUT),
         now=now,

@@ -15,7 +15,7 @@ from matrix.errors import ConfigError, HostError, Problem
 from matrix.model import Cell
 from matrix.yaml.load import digest_of, load_matrix
 from reports.evidence.files import read_records
-from reports.evidence.source_state import read_source_state
+from reports.evidence.source_state import read_commit
 from reports.evidence.types import End, Record
 
 STATE: Final = "bisect.json"
@@ -40,7 +40,7 @@ def make_state(cell: str, test: str, depth: str) -> dict[str, str]:
         "depth": depth,
         # rules, recipes and suites decide an answer as much as the release does: changed since, nothing is comparable
         "matrix_sha256": digest_of(load_matrix().root),
-        "commit": read_source_state(CHECKOUT).commit,
+        "commit": read_commit(CHECKOUT),
     }
 
 

@@ -47,17 +47,23 @@ def read_source_state(root: Path, written: Collection[Path] = ()) -> SourceState
     `written` are files that the run itself writes (evidence, JUnit): unless git knows them, they and what begins with
     their names are no difference.
     """
-    try:
-        if Path(os.fsdecode(ask_git(root, "rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve() != root.resolve():
-            return SourceState()
-        commit = ask_git(root, "rev-parse", "--verify", "HEAD").decode("ascii", "replace").strip()
-    except OSError:
+    if not (commit := read_commit(root)):
         return SourceState()
     try:
         differs = _hash_differences(root, written)
     except OSError:
         return SourceState(commit=commit)
     return SourceState(commit=commit, dirty=bool(differs), diff_sha256=differs)
+
+
+def read_commit(root: Path) -> str:
+    """Read the checkout's commit, for whoever need not know whether files differ from it: that compares all of them."""
+    try:
+        if Path(os.fsdecode(ask_git(root, "rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve() != root.resolve():
+            return ""
+        return ask_git(root, "rev-parse", "--verify", "HEAD").decode("ascii", "replace").strip()
+    except OSError:
+        return ""
 
 
 def read_commit_time(root: Path) -> datetime | None:

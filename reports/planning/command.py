@@ -32,7 +32,7 @@ from matrix.scheduling.run_plan import RunPlan, dump_run_plan, find_machine, mak
 from matrix.yaml.load import digest_of, load_matrix
 from matrix.yaml.loaded import Matrix
 from reports.evidence.files import read_records
-from reports.evidence.source_state import read_source_state
+from reports.evidence.source_state import read_commit
 from reports.evidence.types import Record
 from reports.gate.origin import Today
 from reports.gate.policy import load_policy
@@ -193,7 +193,7 @@ def keep_unfinished(
         raise ConfigError([Problem("--rerun", 0, options.rerun, "of which runs? name them with --evidence FILE")])
     # A policy's own rules (age, what is accepted) decide what is done; without one, green does.
     rule = load_policy(options.policy)[0] if options.policy else None
-    today = Today(commit=read_source_state(CHECKOUT).commit, matrix_sha256=digest_of(matrix.root))
+    today = Today(commit=read_commit(CHECKOUT), matrix_sha256=digest_of(matrix.root))
     depth = options.depth or read_depth(options.policy)
     now = Now(today=today, depth=depth, moment=datetime.now(UTC), policy=rule, driver=driver)
     found = judge_progress(matrix, chosen.cells, records, now)

@@ -12,7 +12,6 @@ from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import make_plan
 from matrix.yaml.load import load_matrix
 from reports import __main__ as cli
-from reports.evidence.source_state import SourceState
 from reports.gate import gate, policy
 from reports.ledger import command as ledger
 from tests.matrix import world as matrix_world
@@ -31,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     matrix = load_matrix(matrix_world.write(tmp_path / "matrix"))
     monkeypatch.setattr(cli, "load_matrix", lambda: matrix)
     monkeypatch.setattr(policy, "read_owed", world.small_owed)
-    monkeypatch.setattr(cli, "read_source_state", lambda _: SourceState(commit=origin.COMMIT, dirty=False))
+    monkeypatch.setattr(cli, "read_commit", lambda _: origin.COMMIT)
     monkeypatch.setattr(cli, "read_commit_time", lambda _: None)
     (tmp_path / "gate.yaml").write_text(POLICY)
     cells = [c for c in expand_matrix(matrix).runnable if c.id.startswith("cpu.")]
