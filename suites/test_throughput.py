@@ -16,7 +16,7 @@ from reports.compare.baselines import Baseline
 from suites.asking import lengths
 from suites.asking.contract import EngineHandle, EvidenceSink, PlanSettings, Relaunch, expect_ok
 from suites.asking.depth import Depth
-from suites.checks import throughput
+from suites.checks import fair, throughput
 from suites.measure import claims, loads, open_loop, speed
 from suites.measure.baseline_with_relaunch import Load, MeasuredInputs
 
@@ -48,7 +48,11 @@ def test_speed_under_load(
         output_len=depth.load_output_tokens,
         waves=depth.load_waves,
         prompt_tokens=depth.load_prompt_tokens,
-        true=lambda result: loads.excuse_unfit_client(result, throughput.check_littles_law(result)),
+        true=lambda result: [
+            loads.excuse_unfit_client(result, throughput.check_littles_law(result)),
+            fair.check_overtaken(result, concurrency=result["max_concurrency"]),
+            fair.check_abreast(result),
+        ],
     )
     each = [replace(asked, streams=n) for n in loads.limit_streams(plan.settings, depth.load_concurrency)]
     expect_ok(evidence, judged.findings(engine, each))

@@ -14,9 +14,7 @@ from reports.evidence.finding import Finding
 from suites.checks.throughput import LITTLE_OVERHEAD_S, LITTLE_TOLERANCE
 
 JUDGED_SHARE: Final = 0.5  # of the capacity: above it a healthy queue may be long, and goodput is only recorded
-NEIGHBOURS_S: Final = 0.1  # arrivals that lie closer may change places on their way through sockets and threads
 HOST_FACTOR: Final = ONE_LAUNCH["median_ttft_ms"]  # what two launches of one plan were seen to differ by
-MOST_OVERTAKEN: Final = 1  # by later requests that were answered whole before its first token
 
 Result = Mapping[str, Any]
 
@@ -66,42 +64,6 @@ def check_open_littles_law(result: Result) -> Finding:
         got=got,
         result=result,
     )
-
-
-def check_overtaken(result: Result) -> Finding:
-    """Check that no request waits for its first token while later ones are answered whole."""
-    counts = count_overtakes(result)
-    worst = max(counts, default=0)
-    late = [f"request {i} was overtaken by {n}" for i, n in enumerate(counts) if n > MOST_OVERTAKEN]
-    got = f"at most {worst} answered whole before an earlier one began"
-    return _make_finding(
-        late[:3],
-        check="throughput.overtaken",
-        expected=f"at most {MOST_OVERTAKEN}",
-        got=got,
-        result=result,
-        overtaken=worst,
-    )
-
-
-def count_overtakes(result: Result) -> list[int]:
-    """Count for each request the later ones that ended before its first token.
-
-    Order is that of the sending, and an end counts as earlier by more than the client's loop was ever late: what it
-    reads in one round has no order.
-    """
-    blur_s = result["client_loop_lag_max_ms"] / 1000
-    spans = [
-        (due + late, due + ttft, due + e2e)
-        for due, late, ttft, e2e in zip(
-            result["start_times"], result["sent_late_s"], result["ttfts"], result["e2els"], strict=True
-        )
-        if e2e
-    ]
-    return [
-        sum(other >= sent + NEIGHBOURS_S and end + blur_s <= first for other, _, end in spans)
-        for sent, first, _ in spans
-    ]
 
 
 def count_good(result: Result, limit_s: float) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from matrix.errors import EngineError
 from reports.evidence.finding import Finding
 from suites.asking.contract import EngineHandle
 from suites.asking.depth import Depth
-from suites.checks import open_loop
+from suites.checks import fair, open_loop
 from suites.measure import load_text, loads
 from suites.measure.baseline_with_relaunch import Load
 
@@ -54,7 +54,7 @@ def judge_open_load(result: Mapping[str, Any], share: float, depth: Depth) -> Se
     return [
         open_loop.check_offered(result),
         *(loads.excuse_unfit_client(result, finding) for finding in timed),
-        open_loop.check_overtaken(result),
+        fair.check_overtaken(result, offered_rate=result["offered_rate"]),
         open_loop.check_goodput(result, share=share, wanted=depth.open_good_share),
     ]
 

@@ -22,6 +22,9 @@ STANDS_STILL_S = 20.0  # beyond five times three closed-loop latencies of the ca
 STALLED = range(CLOSED + 2, CLOSED + 6)
 FIRST_LAST_S = 15.0  # of twelve arrivals within some ten seconds
 TAIL_SHARE = 3  # the last third
+LOSES = 3  # of a closed load: the first that is measured, behind a warm-up wave of two
+STARVED_S = 8.0  # the canary answers the three others meanwhile, on a busy host, too
+CRAWL_S = 0.5
 
 
 def _piles_up(asked: Asked) -> bool:
@@ -45,6 +48,10 @@ def _spikes(index: int, asked: Asked) -> float:
 def _by_context(index: int, asked: Asked) -> float:
     words = len(asked.prompt.split())
     return PER_PROMPT_TOKEN_S * words if index else 0.0
+
+
+def _loses(asked: Asked) -> bool:
+    return asked.load and asked.number == LOSES
 
 
 def _repeat(event: dict[str, Any], index: int) -> dict[str, Any]:
@@ -116,6 +123,27 @@ FAULTS: Mapping[str, Fault] = {
         kills=(OPEN,),
         touches=lambda asked: asked.load and asked.number == CLOSED + 1,
         pause_s=lambda index, asked: 0.0 if index else FIRST_LAST_S,
+    ),
+    "starves_one_of_a_closed_load": Fault(
+        family="performance",
+        does="one request of a closed load waits 8 s for its first token, the others come and go",
+        kills=(LOADED,),
+        touches=_loses,
+        pause_s=lambda index, asked: 0.0 if index else STARVED_S,
+    ),
+    "one_of_a_load_stands_still": Fault(
+        family="performance",
+        does="one stream of a closed load stands still for 8 s behind its fourth chunk, the others come and go",
+        kills=(LOADED,),
+        touches=_loses,
+        pause_s=lambda index, asked: STARVED_S if index == DAMAGED_CHUNK else 0.0,
+    ),
+    "one_slot_crawls": Fault(
+        family="performance",
+        does="each chunk of one stream of a load is 500 ms late, those beside it are not",
+        kills=(LOADED,),
+        touches=_loses,
+        pause_s=lambda index, asked: CRAWL_S,
     ),
     "ttft_drift": Fault(
         family="performance",

@@ -32,6 +32,7 @@ from tests.faults.stub import (
     thinking,
     together,
     tools,
+    unfair,
     unwatched,
 )
 from tests.faults.stub.defect import Defect
@@ -58,6 +59,7 @@ DEFECTS: Mapping[str, Defect] = {
     **retold.DEFECTS,
     **serving.DEFECTS,
     **arrivals.DEFECTS,
+    **unfair.DEFECTS,
     **boots.DEFECTS,
     **identity.DEFECTS,
     **agents.DEFECTS,
