@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from matrix.checking.finding import CheckFinding, make_finding
-from matrix.checking.launchers import Circumstance, Command, drops_variables
+from matrix.checking.launchers import Circumstance, Command
+from matrix.checking.lost_environment import drops_variables
 from matrix.checking.reach import judge_mounts, judge_network, judge_time
 from matrix.checking.releases import AskedRelease
 from matrix.checking.variables import Word

@@ -19,7 +19,7 @@ import yaml
 
 from matrix.checking.containers import image_engine
 from matrix.checking.keyword_words import Keyword, make_words
-from matrix.checking.launchers import STARTS, Start
+from matrix.checking.launchers import STARTS, Start, find_start
 from matrix.checking.shell_script import ShellReader
 from matrix.checking.translated import fill_templates
 from matrix.checking.variables import Variables, Word
@@ -37,7 +37,11 @@ from matrix.checking.yaml_nodes import (
 )
 
 # The last part of a key that holds what a shell runs: `run`, `before_script`, `ansible.builtin.shell`, `commands`.
-SCRIPT_KEY: Final = re.compile(r"(?:^|[._-])(run|setup|scripts?|shell|cmd|commands?|exec|args|entrypoint|raw)$", re.I)
+SCRIPT_KEY: Final = re.compile(
+    r"(?:^|[._:-])(run|runcmd|bootcmd|setup|scripts?|shell|cmd|commands?|exec|args|argv|entrypoint|raw|user_?data|inline|data"
+    r"|content|Base64)$|\.(?:sh|bash)$",
+    re.I,
+)
 ENVIRONMENT_KEYS: Final = ("env", "envs", "environment", "variables")
 INNER_KEYS: Final = ("serveConfigV2",)
 GPU_KEYS: Final = ("accelerators", "gpu", "gpus")
@@ -72,6 +76,9 @@ def _read_node(node: Node, reader: ShellReader, env: Environment, seen: set[int]
                 _read_node(inner, reader, env, set(), depth + 1)
         elif SCRIPT_KEY.search(key):
             variables = Variables({name: (word,) for name, word in env.items()}, set(env))
+            for words in _list_words(value):
+                if (start := find_start(words)) is not None:
+                    reader.start(start, words[0].line, dict(env), 1)
             for text, line in _list_texts(value):
                 reader.read(fill_templates(text), variables, line, 1)
         _read_node(value, reader, env, seen, depth + 1)
@@ -88,6 +95,16 @@ def _read_environment(node: Node) -> dict[str, Word]:
             open_ = text is None or "{{" in text or "$" in text
             found[name] = Word(f"${name}" if open_ else text or "", line_of(value), (name,) if open_ else ())
     return found
+
+
+def _list_words(node: Node) -> Iterator[tuple[Word, ...]]:
+    """Yield lists of words that are a command: `argv: [vllm, serve, X]`, an entry of `runcmd: [[vllm, serve, X]]`."""
+    for each in (node, *read_sequence(node)):
+        texts = [read_scalar(child) for child in read_sequence(each)]
+        words = tuple(Word(t, line_of(c)) for t, c in zip(texts, read_sequence(each), strict=True) if t is not None)
+        # a list of whole lines holds blanks in its first
+        if words and len(words) == len(texts) and " " not in words[0].text:
+            yield words
 
 
 def _list_texts(node: Node) -> Iterator[tuple[str, int]]:

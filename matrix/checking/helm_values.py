@@ -57,8 +57,8 @@ def _image(node: Node) -> Word | None:
 
 
 def _read_container_words(node: Node, image: Word, reader: ShellReader) -> None:
-    words = tuple(word for name in WORDS for word in _read_words(get_node(node, name)))
-    model = next((w for name in MODEL if (w := _read_word(get_node(node, name))) is not None), None)
+    words = tuple(word for name in WORDS for word in read_words(get_node(node, name)))
+    model = next((w for name in MODEL if (w := read_word(get_node(node, name))) is not None), None)
     for name in OPTIONS:
         words += tuple(_iterate_options(get_node(node, name)))
     engine = image_engine(image.text)
@@ -66,12 +66,12 @@ def _read_container_words(node: Node, image: Word, reader: ShellReader) -> None:
     if model is not None and not any(w.text.partition("=")[0] in ("--model", "--model-path") for w in words):
         words = (Word("--model-path" if engine == "sglang" else "--model", model.line), model, *words)
     env = {
-        read_scalar(get_node(entry, "name")) or "": _read_word(get_node(entry, "value"))
+        read_scalar(get_node(entry, "name")) or "": read_word(get_node(entry, "value"))
         # valueFrom: set, but not here, so a hole rather than an empty text
         or Word("", line_of(entry), ("a secret",))
         for entry in read_sequence(get_node(node, "env"))
     }
-    env |= {name: _read_word(value) or Word("", line_of(value)) for name, value in iterate_items(get_node(node, "env"))}
+    env |= {name: read_word(value) or Word("", line_of(value)) for name, value in iterate_items(get_node(node, "env"))}
     gpus = read_scalar(get_node(node, "resources", "limits", "nvidia.com/gpu"))
     gpus = gpus or next((v for name in GPUS if (v := read_scalar(get_node(node, name)))), "")
     if words:
@@ -84,7 +84,7 @@ def _iterate_options(node: Node | None) -> Iterator[Word]:
     for key, value in iterate_items(node):
         text = read_scalar(value)
         if key in WORDS or text is None:
-            yield from _read_words(value)
+            yield from read_words(value)
         elif text.lower() == "true":
             yield Word(f"--{CAMEL.sub('-', key).lower()}", line_of(value))
         # false leaves the option out: that is how charts write `do not pass it`
@@ -93,9 +93,10 @@ def _iterate_options(node: Node | None) -> Iterator[Word]:
             yield Word(text, line_of(value))
 
 
-def _read_words(node: Node | None) -> tuple[Word, ...]:
+def read_words(node: Node | None) -> tuple[Word, ...]:
+    """Return the words of a list as they are, or of a text as a shell would split it."""
     if isinstance(node, yaml.SequenceNode):
-        return tuple(word for child in node.value if (word := _read_word(child)) is not None)
+        return tuple(word for child in node.value if (word := read_word(child)) is not None)
     text = read_scalar(node)
     if text is None or node is None:
         return ()
@@ -103,7 +104,8 @@ def _read_words(node: Node | None) -> tuple[Word, ...]:
     return tuple(w for s in statements for raw in s.words for w in expand_word(raw, Variables()))
 
 
-def _read_word(node: Node | None) -> Word | None:
+def read_word(node: Node | None) -> Word | None:
+    """Return a scalar as one word; None for anything else."""
     text = read_scalar(node)
     # `{{ .Values.x }}` is filled in by helm: known to be there, unknown in value
     return None if text is None or node is None else Word(text, line_of(node), ("a template",) if "{{" in text else ())

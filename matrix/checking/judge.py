@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from matrix.checking.as_before import judge_as_before
 from matrix.checking.bounds import judge_bounds
 from matrix.checking.buckets import judge_buckets
 from matrix.checking.checkpoint_findings import tell_remarks
@@ -14,6 +15,7 @@ from matrix.checking.closed_names import judge_names
 from matrix.checking.environment_values import judge_environment_values
 from matrix.checking.facts import collect_facts
 from matrix.checking.finding import CheckFinding, LineJudgement, make_finding, sort_findings
+from matrix.checking.image_tag import judge_image_tag
 from matrix.checking.known_failures import find_known
 from matrix.checking.launchers import Command
 from matrix.checking.llama_line import judge_llama
@@ -130,6 +132,8 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     # with the facts as they were: afterwards the value that the release replaced is gone
     findings += [_of_check(check, before, settings) for check, before in facts["settled"]]
     findings += [_of_check(check, facts, settings) for check in find_applying(facts, read_checks(command.engine))]
+    findings += judge_as_before(facts, release, settings, _of_check)
+    findings += judge_image_tag(command, release)
     findings += judge_bounds(facts, settings)
     findings += judge_worded(facts, settings, snapshot)
     findings += judge_buckets(facts, settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -35,7 +35,6 @@ PROGRAMS: Final = {
     "llama": "llamacpp",
 }
 SERVE: Final = frozenset({"serve"})
-KEEPS: Final = re.compile(r"-[a-zA-Z]*E[a-zA-Z]*|--preserve-env(=.*)?")  # options of sudo by which variables pass
 SUBCOMMANDS: Final = {
     "vllm": ("serve", "bench", "chat", "complete", "run-batch", "collect-env", "launch"),
     "sglang": ("serve", "generate", "version", "killall", "bench"),
@@ -201,18 +200,6 @@ def _search_start(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None
             return found
     texts = [w for w in rest[1:] if " " in w.text and STARTS.search(w.text)] if program in TYPED else []
     return Start(kind="shell", entry=program, argv=(texts[0],), env=env) if texts else None
-
-
-def drops_variables(words: Sequence[Word]) -> bool:
-    """Whether sudo stands in front, which resets the environment that the shell gives it."""
-    for word in words:
-        name = PurePosixPath(word.text).name
-        if name == "sudo":
-            options = takewhile(lambda w: w.text.startswith("-"), words[words.index(word) + 1 :])
-            return not any(KEEPS.fullmatch(option.text) for option in options)
-        if name not in WRAPPERS and not ASSIGNMENT.fullmatch(word.text) and not word.text.startswith("-"):
-            return False
-    return False
 
 
 def _requirements(words: Sequence[Word]) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from matrix.checking.as_before import expect
+from matrix.checking.elsewhere import say_where
 from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.launchers import Command
 from matrix.checking.releases import TITLES, AskedRelease, list_versions
@@ -131,7 +133,11 @@ def _find_strange_flags(
     if near is None or release.fork:
         return
     report = preflight_launch(settings.argv, {}, near, _KnownArchitecture(architecture), release=near.release)
-    odd = [r for r in report.remarks if r.kind == "unknown_flag" and not _hidden(r, settings)]
+    remarks = [r for r in report.remarks if not _hidden(r, settings)]
+    for remark in remarks:
+        if remark.kind in ABOUT_VALUES - QUIET:
+            yield expect(_make_parser_finding(remark, command, settings, near), near.version)
+    odd = [r for r in remarks if r.kind == "unknown_flag"]
     # The others are opened only for an option that the nearest release does not have: each takes a tenth of a second.
     known = list_versions(release.engine) if odd else []
     for _, stem in known:
@@ -205,6 +211,9 @@ def _find_nearest_word(remark: Remark, snapshot: Snapshot) -> str:
                 return f"Write {former['write']} instead." if former["write"] else f"Drop it: {former['source']}."
             if same := _translate_flag(remark.subject, snapshot):
                 return f"Write {same} instead, which is its name here."
+            # before a name that merely looks alike
+            if where := say_where(remark.kind, remark.subject, snapshot):
+                return where
             close = _suggest_parser(remark.subject, list(snapshot.options))
             return f"Did you mean {close}?" if close else "Drop it; the release has no flag of such a name."
         case "env_unread":
@@ -221,6 +230,8 @@ def _find_nearest_word(remark: Remark, snapshot: Snapshot) -> str:
             return f"Did you mean {remark.message.split('; ')[-1].removesuffix(' is read')}?"
         case "env_other_engine" | "env_misleading":
             return "Drop it."
+        case "architecture":
+            return say_where(remark.kind, remark.subject, snapshot)
         case "repeated":
             return "Keep one."
         case "pin":
@@ -248,7 +259,10 @@ def _instead_of_variable(name: str, snapshot: Snapshot) -> str:
         return f"The release takes {flag} instead."
     same = sorted(known for known in snapshot.env if known.startswith(f"{beginning}_"))
     close = difflib.get_close_matches(name, same, n=1, cutoff=0.8)
-    return f"Did you mean {close[0]}?" if close else "Drop it."
+    where = say_where("env_unread", name, snapshot)
+    if close:  # a renamed one looks like its old name
+        return f"Did you mean {close[0]}? {where}".rstrip()
+    return where or "Drop it."
 
 
 def _suggest_parser(word: str, known: list[str]) -> str:

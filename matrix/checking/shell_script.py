@@ -13,10 +13,19 @@ from matrix.checking.circumstances import note_early, note_sudo, note_variables
 from matrix.checking.containers import entry_point_of, image_engine, note_container, read_docker_run
 from matrix.checking.environment_file import note_docker_file, read_environment_file
 from matrix.checking.jobs import read_job_gpus, read_step_gpus, read_step_image
-from matrix.checking.launchers import CONTAINERS, Circumstance, Command, Start, Text, find_start, split_remote
+from matrix.checking.launchers import (
+    CONTAINERS,
+    Circumstance,
+    Command,
+    Start,
+    Text,
+    find_start,
+    split_remote,
+)
+from matrix.checking.lost_environment import drops_environment
 from matrix.checking.releases import parse_requirement
 from matrix.checking.translated import needs_translation, translate_script
-from matrix.checking.variables import Variables, Word, array_words, expand_word, split_assignment
+from matrix.checking.variables import Variables, Word, array_words, assign_defaults, expand_word, split_assignment
 from matrix.checking.words import NAME, RawWord, Redirection, Statement, split_statements
 from matrix.errors import Problem
 
@@ -209,6 +218,7 @@ class ShellReader:
         self.branches = self.branches or first in ("if", "case", "elif", "else")
         if first == "wait":
             self.ended = len(self.commands)
+        assign_defaults(statement.words, variables)
         rest = self._assign(statement.words, variables)
         if rest is None:
             return
@@ -224,6 +234,12 @@ class ShellReader:
             return
         if not words or self._builtin(words, rest, variables) or self._install(words):
             return
+        if words[0].text == "for" and len(words) > 3:
+            _set_loop(words, variables)
+            return
+        if words[0].text == "read":
+            _read_into(words, statement.redirections, variables)
+            return
         if words[0].text == "eval" and depth < MAX_DEPTH:
             self.read(" ".join(w.text for w in words[1:]), variables, words[0].line, depth + 1)
             return
@@ -231,7 +247,7 @@ class ShellReader:
         if found is None:
             return
         before = len(self.commands)
-        env = {**variables.environment(), **leading}
+        env = {} if drops_environment(words) else {**variables.environment(), **leading}
         self.start(found, words[0].line, env, depth)
         noted = (*note_early(words, leading), *note_sudo(words, env, words[0].line))
         gpus, image = read_step_gpus(words) or self.job_gpus, read_step_image(words)
@@ -311,6 +327,28 @@ class ShellReader:
                 )
             for target in targets:
                 self.files[target] = Text(text=document.body, file=self.name, line=document.body_line)
+
+
+def _set_loop(words: Sequence[Word], variables: Variables) -> None:
+    """`for TP in 8`: the one value of the loop; of several nobody knows which counts."""
+    name, values = words[1].text, words[3:]
+    variables.values.pop(name, None)
+    if words[2].text == "in" and len(values) == 1 and values[0].known:
+        variables.assign(name, (values[0],))
+
+
+def _read_into(words: Sequence[Word], redirections: Sequence[Redirection], variables: Variables) -> None:
+    """`read -r -d '' ARGS <<EOF` takes the whole document; of any other `read` the value is not in the text."""
+    names = [word.text for word in words[1:] if NAME.fullmatch(word.text)]
+    for name in names:
+        variables.values.pop(name, None)
+    document = next((r for r in redirections if r.operator in ("<<", "<<-")), None)
+    if len(names) == 1 and document is not None and "-d" in [word.text for word in words]:
+        escaped = document.body.replace('"', '\\"')
+        statements, _ = split_statements(f'"{escaped}"' if not document.quoted else "", "", document.body_line)
+        raw = statements[0].words[0] if statements and statements[0].words else None
+        text = _expand_to_one(raw, variables) if raw is not None else Word(document.body, document.body_line)
+        variables.assign(names[0], (text,))
 
 
 def _reads_script(words: Sequence[Word]) -> bool:

@@ -19,7 +19,9 @@ FENCE: Final = re.compile(
 SHELLS: Final = frozenset(("", "bash", "sh", "shell", "console", "shell-session", "zsh", "text"))
 # A shell escapes the carriage return, and the line ends; `#!/bin/bash\r` names a program that is nowhere.
 BROKEN: Final = re.compile(r"\\\r\n|\A#![^\n]*\r\n")
-JSON_TEXT: Final = re.compile(r'\A\s*\{\s*"(apiVersion|kind|services|spec|metadata|items)"\s*:')
+JSON_TEXT: Final = re.compile(r'\A\s*(?:\[\s*)?\{\s*"[\w:.-]+"\s*:')
+OF_KUBERNETES: Final = re.compile(r'"(apiVersion|services)"\s*:')
+HCL: Final = re.compile(r"\.(nomad|hcl|tf|tofu)$|^\s*[a-z]+(?:\s+\"[^\"\n]+\")*\s*\{\s*$", re.I | re.M)
 PYTHON_NAME: Final = re.compile(r"\.py[w3]?$", re.IGNORECASE)
 PYTHON_TEXT: Final = re.compile(r"^(?:from (?:vllm|sglang)\b[\w.]* import |import (?:vllm|sglang|subprocess)\b)", re.M)
 YAML_NAME: Final = re.compile(r"\.ya?ml$", re.IGNORECASE)
@@ -40,10 +42,17 @@ def read_text(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
         from matrix.checking.yaml_services import read_services  # late: a line on a terminal needs no YAML
 
         return read_services(text, name, beside)
-    if text.lstrip().startswith("{") and JSON_TEXT.search(text):  # kubectl and compose take JSON, which is YAML
-        from matrix.checking.yaml_services import read_services
+    if JSON_TEXT.match(text):  # kubectl, compose, ECS and Nomad take JSON, which is YAML
+        return _read_json(text, name, beside)
+    if HCL.search(name) or HCL.search(text):
+        from matrix.checking.hcl_nodes import compose_hcl, is_hcl  # late: needs a reader of YAML
+        from matrix.checking.yaml_services import read_documents
 
-        return read_services(text, name, beside)
+        if is_hcl(text, name):
+            documents, problems = compose_hcl(text, name)
+            reader = ShellReader(name, beside)
+            reader.problems += problems
+            return read_documents(documents, reader, tasks=True)
     if may_be_python(text, name):
         from matrix.checking.python_program import read_python
 
@@ -61,6 +70,18 @@ def read_text(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
         noted = Circumstance(id="carriage_returns", subject="\\r", line=line)
         commands = [replace(c, circumstances=(*c.circumstances, noted)) for c in commands]
     return commands, problems
+
+
+def _read_json(text: str, name: str, beside: Beside) -> tuple[list[Command], list[Problem]]:
+    from matrix.checking.yaml_nodes import compose_documents  # late: a line on a terminal needs no YAML
+    from matrix.checking.yaml_services import read_documents, read_services
+
+    if OF_KUBERNETES.search(text):
+        return read_services(text, name, beside)
+    documents, problems = compose_documents(text, name)
+    reader = ShellReader(name, beside)
+    reader.problems += problems
+    return read_documents(documents, reader, tasks=True)
 
 
 def _is_yaml(text: str) -> bool:

@@ -3,6 +3,7 @@
 fish          set -x NAME value             export NAME=value
 PowerShell    $env:NAME = "value", ` at end export NAME="value", a backslash at the end
 cmd           set NAME=value, ^ at end      export NAME=value, a backslash at the end
+make          $(NAME), a tab in front       its text (makefile.py)
 just, Jinja   {{ name }}                    its value where the text sets it, else a variable that nobody set
 """
 
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 import re
 from typing import Final
+
+from matrix.checking.makefile import is_makefile, translate_makefile
 
 QUOTES: Final = "\"'"
 FISH: Final = re.compile(r"\.fish$|\A#!.*\bfish\b")
@@ -31,6 +34,8 @@ def needs_translation(text: str, name: str) -> bool:
 def translate_script(text: str, name: str) -> str:
     """Return the text as a POSIX shell would have it; the number of its lines stays."""
     match _find_dialect(text, name):
+        case "make":
+            text = translate_makefile(text)
         case "fish":
             # a list is all of its words wherever it stands
             lists = {f[3] for f in FISH_SET.finditer(text) if len(f[4].split()) > 1 and f[4][0] not in QUOTES}
@@ -69,7 +74,7 @@ def _find_dialect(text: str, name: str) -> str:
     for pattern, dialect in ((FISH, "fish"), (POWERSHELL, "powershell"), (BATCH, "batch")):
         if pattern.search(name) or pattern.search(text):
             return dialect
-    return ""
+    return "make" if is_makefile(text, name) else ""
 
 
 def _write_fish(found: re.Match[str]) -> str:

@@ -14,6 +14,11 @@ MAX_WORD_CHARACTERS: Final = 100_000
 MAX_WORDS: Final = 10_000
 NUMBER: Final = re.compile(r"-?\d{1,5}", re.ASCII)
 SUM: Final = re.compile(r"[\d\s()+*/%-]{1,80}", re.ASCII)  # no name left, and nothing that a shell alone knows
+# `$(cat <<'EOF' ... EOF)`: with variables in it, it is known only where the quotes keep them as they are.
+DOCUMENT: Final = re.compile(
+    r"\s*cat\s*<<-?\s*(?P<quote>['\"]?)(?P<mark>\w+)(?P=quote)[ \t]*\n(?P<body>[^$`]*?)^[ \t]*(?P=mark)\s*",
+    re.DOTALL | re.M,
+)
 EXPRESSION: Final = re.compile(
     r"(?P<name>[A-Za-z_]\w*|[@*#?$!0-9-])(?P<index>\[[^\]]*\])?(?P<operator>:?[-+=?])?(?P<word>.*)", re.DOTALL
 )
@@ -86,6 +91,9 @@ def _pieces(part: WordPart, variables: Variables, line: int) -> tuple[Word, ...]
     """Return the words of one expansion; several only where the shell would split them."""
     if part.kind == "arithmetic" and (number := compute_sum(part.text, variables)) is not None:
         return (Word(str(number), line),)
+    if part.kind == "command" and (document := DOCUMENT.fullmatch(part.text)) is not None:
+        said = Word(document["body"].rstrip("\n"), line)
+        return (said,) if part.quoted else tuple(Word(text, line) for text in said.text.split())
     if part.kind != "variable":
         first, *more = part.text[:80].split() or [""]  # without blanks: a value that nobody knows is one word
         return (Word(f"$({first}{'...' if more else ''})", line, ("$(...)",)),)
@@ -114,6 +122,18 @@ def _pieces(part: WordPart, variables: Variables, line: int) -> tuple[Word, ...]
         )
     words = values if every else values[:1]
     return tuple(Word(text, w.line, w.holes) for w in words for text in w.text.split())
+
+
+def assign_defaults(raws: Iterable[RawWord], variables: Variables) -> None:
+    """`: "${DCP:=3}"`: an expansion that assigns, in whatever word it stands."""
+    for raw in raws:
+        for part in raw.parts:
+            found = EXPRESSION.fullmatch(part.text) if part.kind == "variable" else None
+            if found is None or found["operator"] not in (":=", "=") or NAME.fullmatch(found["name"]) is None:
+                continue
+            values = variables.values.get(found["name"])
+            if values is None or (found["operator"] == ":=" and not any(v.text for v in values)):
+                variables.assign(found["name"], _split_default(found["word"], variables, raw.line))
 
 
 def compute_sum(text: str, variables: Variables) -> int | None:

@@ -15,6 +15,7 @@ from matrix.checking.helm_values import read_values
 from matrix.checking.launchers import Circumstance, Command, Text
 from matrix.checking.service_notes import note_pod, note_service
 from matrix.checking.shell_script import Beside, ShellReader, no_file
+from matrix.checking.translated import TEMPLATE
 from matrix.checking.variables import Variables, Word, expand_word
 from matrix.checking.words import split_statements
 from matrix.checking.yaml_nodes import (
@@ -46,20 +47,36 @@ def read_services(text: str, name: str, beside: Beside = no_file) -> tuple[list[
         if read_scalar(get_node(document, "kind")) == "ConfigMap":
             for key, value in iterate_items(get_node(document, "data")):
                 reader.files[key] = Text(text=read_scalar(value) or "", file=name, line=line_of(value) + 1)
+    return read_documents(documents, reader)
+
+
+def read_documents(
+    documents: list[Node], reader: ShellReader, *, tasks: bool = False
+) -> tuple[list[Command], list[Problem]]:
+    """Read every container of the documents; `tasks`: what has no containers is a scheduler's, not a chart's."""
     containers = [found for document in documents for found in _containers(document)]
     # what compose itself puts in place of ${NAME}: a file beside it, besides the shell's own variables
-    outside = dict(read_environment_file(beside(".env") or ""))
+    outside = dict(read_environment_file(reader.beside(".env") or ""))
     for container, kind, pod in containers[:MAX_CONTAINERS]:
         _read_container(container, kind, pod, reader, outside)
-    if not containers:
+    if not containers and not tasks:
         for document in documents:
             read_values(document, reader)
     if not reader.commands:
-        from matrix.checking.embedded_scripts import read_embedded  # late: most texts have containers
+        _read_other_programs(documents, reader)
+    return reader.commands, reader.problems
 
+
+def _read_other_programs(documents: list[Node], reader: ShellReader) -> None:
+    """Read tasks of other schedulers, else what a shell runs in other programs' files."""
+    from matrix.checking.embedded_scripts import read_embedded  # late: most texts have containers
+    from matrix.checking.task_definitions import read_tasks
+
+    for document in documents:
+        read_tasks(document, reader)
+    if not reader.commands:
         for document in documents:
             read_embedded(document, reader)
-    return reader.commands, reader.problems
 
 
 def _containers(document: Node) -> list[tuple[Node, str, Node]]:
@@ -188,7 +205,9 @@ def _read_words(node: Node | None, kind: str, env: dict[str, Word]) -> tuple[Wor
     if word is None:
         return ()
     if kind == "compose" and (split := _split_as_compose(word.text)) is not None:
-        return tuple(Word(text, word.line, tuple(h for h in word.holes if f"${h}" in text)) for text in split)
+        return tuple(
+            Word(text, word.line, tuple(h for h in word.holes if f"${h}" in text or "{{" in text)) for text in split
+        )
     statements, _ = split_statements(word.text.replace("\n", " "), "", word.line)
     return tuple(
         Word(w.text, word.line, (*w.holes, *(h for h in word.holes if f"${h}" in w.text)))
@@ -217,6 +236,8 @@ def _read_word(node: Node | None, kind: str, env: dict[str, Word]) -> Word | Non
     text = read_scalar(node)
     if text is None or node is None:
         return None
+    # its own blanks would split it: `--model {{ model }} -tp {{ tp }}`
+    text = TEMPLATE.sub(lambda found: "".join(found.group().split()), text)
     # `{{ .Values.tp }}`: helm or Jinja fills it in, and nothing is wrong with it until then
     holes: list[str] = ["a template"] if "{{" in text else []
 

@@ -79,8 +79,9 @@ def test_a_later_check_sees_the_value_that_the_release_puts_in_place() -> None:
     assert "balancing_without_spread_experts" not in {finding.id for finding in found.findings}
 
 
-@pytest.mark.parametrize("version", ["0.5.99", "0.5.17+mine.1"])
-def test_a_release_that_was_not_read_stays_undecided(version: str) -> None:
-    case = {"release": version}
-    told = {finding.id for finding in examine("sglang", case, "--enable-dp-lm-head").findings}
-    assert ("head_per_group_without_groups" in told) == version.startswith("0.5.17")
+@pytest.mark.parametrize(("version", "level"), [("0.5.99", "unknown"), ("0.5.17+mine.1", "wrong")])
+def test_of_a_release_that_was_not_read_a_guard_is_an_expectation(version: str, level: str) -> None:
+    told = {f.id: f for f in examine("sglang", {"release": version}, "--enable-dp-lm-head").findings}
+    found = told["head_per_group_without_groups"]
+    assert found.level == level
+    assert found.cause.startswith("As in 0.5.23 (expected, not read in this release): ") == (level == "unknown")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from matrix.checking.elsewhere import say_where
 from matrix.checking.judge import CheckRequest, judge_command
 from matrix.checking.parser_findings import read_former_flags
 from matrix.checking.releases import parse_release
@@ -40,3 +41,28 @@ def test_another_engines_flag_is_translated(release: str, line: str, word: str) 
     (command,), _ = read_words(line.split())
     found = judge_command(command, CheckRequest(release=parse_release(release))).findings
     assert any(f.id == "unknown_flag" and word in f.remedy for f in found), [f.remedy for f in found]
+
+
+@pytest.mark.parametrize(
+    ("release", "kind", "name", "told"),
+    [
+        ("vllm_0_16_0", "unknown_flag", "--moe-backend", "vLLM 0.17.0 is the first release that has it."),
+        (
+            "sglang_0_5_23",
+            "unknown_flag",
+            "--nsa-prefill-backend",
+            "SGLang 0.5.19 is the last release that has it; it is gone from 0.5.20 on.",
+        ),
+        (
+            "trtllm_1_3_0rc3",
+            "architecture",
+            "GlmMoeDsaForCausalLM",
+            "TensorRT-LLM 1.3.0rc26 is the first release of those read that has it.",
+        ),
+        ("vllm_0_33_0", "unknown_flag", "--no-release-has-it", ""),
+    ],
+)
+def test_where_else_a_word_is_known(release: str, kind: str, name: str, told: str) -> None:
+    snapshot = snapshot_for(release)
+    assert snapshot is not None
+    assert say_where(kind, name, snapshot) == told

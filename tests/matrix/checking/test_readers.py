@@ -325,3 +325,38 @@ def test_no_bytes_raise(raw: bytes) -> None:
 def test_no_words_raise(words: list[str]) -> None:
     find_start(words_of(words))
     read_words(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (': "${TP:=8}"\nvllm serve /w -tp $TP', ["/w", "-tp", "8"]),
+        ('TP=4\n: "${TP:=8}"\nvllm serve /w -tp $TP', ["/w", "-tp", "4"]),
+        ("read -r -d '' ARGS <<'EOF'\n-tp 8\nEOF\nvllm serve /w $ARGS", ["/w", "-tp", "8"]),
+        ("N=2\nread -r -d '' ARGS <<EOF\n-tp $N\nEOF\nvllm serve /w $ARGS", ["/w", "-tp", "2"]),
+        ("ARGS=$(cat <<'EOF'\n-tp 8\nEOF\n)\nvllm serve /w $ARGS", ["/w", "-tp", "8"]),
+        ("for tp in 8; do vllm serve /w -tp $tp; done", ["/w", "-tp", "8"]),
+        ("tp=3\nfor tp in 4 8; do vllm serve /w -tp $tp; done", ["/w", "-tp", "$tp"]),
+        ("tp=3\nread tp\nvllm serve /w -tp $tp", ["/w", "-tp", "$tp"]),
+    ],
+)
+def test_a_variable_is_what_the_shell_sets_it_to(text: str, words: list[str]) -> None:
+    assert argv(read_one(text)) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("export A=1\nenv -i B=2 vllm serve /w", {"B"}),
+        ("export A=1\nC=3 exec env --ignore-environment B=2 vllm serve /w", {"B"}),
+        ("export A=1\nenv B=2 vllm serve /w", {"A", "B"}),
+    ],
+)
+def test_env_i_keeps_only_what_it_sets_itself(line: str, names: set[str]) -> None:
+    assert set(read_one(line).env) == names
+
+
+def test_templates_of_compose_are_one_word_each() -> None:
+    text = "services:\n  a:\n    image: vllm/vllm-openai:{{ t }}\n    command: --model {{ m }} -tp {{ tp }} -dcp 3\n"
+    command = read_one(text, "docker-compose.yml")
+    assert [w.known for w in command.argv] == [True, False, True, False, True, True]
