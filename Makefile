@@ -57,7 +57,7 @@ try: .venv/bin/glm-matrix ## one cell on the real embedded engine: from nothing 
 
 matrix: .venv/bin/glm-matrix ## run every cpu cell on the real embedded engine, write reports/out/, print the gate's verdict
 	@$(begin)
-	@$(PY) -m pytest -m cpu -n logical --depth first --evidence $(OUT)/evidence.jsonl --junitxml $(OUT)/junit.xml -q $(ARGS) || true
+	@OMP_THREAD_LIMIT=$${OMP_THREAD_LIMIT:-1} $(PY) -m pytest -m cpu -n logical --depth first --evidence $(OUT)/evidence.jsonl --junitxml $(OUT)/junit.xml -q $(ARGS) || true
 	@$(call require_begun,evidence.jsonl)
 	@.venv/bin/glm-matrix report --policy ci/gates/cpu.yaml --evidence $(OUT)/evidence.jsonl --out $(OUT)
 
