@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -154,7 +155,7 @@ def test_counts_prompt_tokens_exactly(
     expect_ok(evidence, (protocol.check_prompt_tokens(i, r, rendered(i)) for i, r in counted))
 
 
-def _ask_for_logprobs(client: Client, item: Item, **options: object) -> Reply:
+def _ask_for_logprobs(client: Client, item: Item, **options: Any) -> Reply:
     return client.ask(item, max_tokens=COMPARED_TOKENS, top_logprobs=TOP, **options)
 
 

@@ -19,6 +19,7 @@ from fixtures.launch.observe import observe_engine
 from matrix.judging import proof
 from matrix.model import Cell
 from reports.evidence.finding import Finding
+from suites.asking import hang_ups
 from suites.asking.company import (
     DECODED_TOKENS,
     SPREAD_S,
@@ -132,6 +133,34 @@ def _check_each_code(items: Sequence[Item], alone: Alone, beside: Sequence[Reply
         found = needle.check_needle(item, reply, index_topk=topk, check="together.one_text")
         note = "" if right else "wrong alone, too"
         yield found if right else replace(found, ok=True, sensitive=False, note=note)
+
+
+@pytest.mark.from_depth("full")
+def test_goes_on_where_others_hang_up(
+    *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """Long replies, streamed and whole, while others hang up: before their first token, in the middle of a stream, and
+    where they wait behind somebody. Whose work is cancelled must not be a matter of slots, pages or batches."""
+    shortest, *_ = _require_lengths(plan, index_topk(cell, plan.settings), depth)
+    items = hang_ups.draw_staying(bank)
+    stays = hang_ups.list_stays(items, thought=_measure_thought_room(client, items[0]) if items else 0)
+    # Whole, with numbers: what a stream lost or got shows against them.
+    alone = [client.ask(item, max_tokens=form["max_tokens"], top_logprobs=TOP) for item, form in stays]
+    leaves = hang_ups.list_leaves(bank, shortest, alone)
+    # The last one comes behind those that leave, and takes what they had.
+    asks = [*stays[:-1], *leaves, *stays[-1:]]
+    replies = client.together(asks, spread_s=NEAR_S)
+    stayed, left = [*replies[: len(stays) - 1], *replies[-1:]], replies[len(stays) - 1 : -1]
+    tie, hung_up = 2 * isolation.logprob_tolerance(cell.checkpoint.format), any(r.finish_reason is None for r in left)
+    told = [
+        finding
+        for (item, form), before, reply in zip(stays, alone, stayed, strict=True)
+        for finding in (
+            company.check_goes_on(item, before, reply, tie=tie),
+            protocol.check_envelope(item, reply, max_tokens=form["max_tokens"]),
+        )
+    ]
+    expect_ok(evidence, (replace(f, sensitive=f.sensitive and hung_up) for f in told))
 
 
 @pytest.mark.from_depth("full")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Final
 
 import pytest
 
@@ -12,13 +13,18 @@ from fixtures.banks.item import Item
 from fixtures.client.client import Client
 from matrix.model import Cell
 from reports.evidence.finding import Finding
-from suites.asking.contract import EvidenceSink, expect_ok
+from suites.asking import lengths
+from suites.asking.contract import EvidenceSink, PlanSettings, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
 from suites.asking.judged import judge_both_ways, judge_each
 from suites.asking.tool_items import ToolItems
-from suites.checks import answer, tool_choice, tools
+from suites.checks import answer, protocol, tool_choice, tools
+from suites.measure.rendering import Rendered
 
 pytestmark = [pytest.mark.tool_use]
+
+RESULT_TOKENS: Final = (1_500, 12_000)  # about 6 and 50 kB, as far as the context holds them
+LONG_RESULTS: Final = 3  # of each length: one early, one in the middle, one late where the bank knows such
 
 
 def test_calls_the_right_tool(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
@@ -53,6 +59,23 @@ def test_refuses_a_missing_tool(client: Client, bank: Bank, evidence: EvidenceSi
 
 def test_uses_the_tool_result(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     expect_ok(evidence, _check_answers(client, ToolItems.of(bank, depth).tool_results(depth.tool_results)))
+
+
+@pytest.mark.from_depth("full")
+def test_reads_long_tool_results(
+    *, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, rendered: Rendered | None
+) -> None:
+    """Agents read files: a value in a result of 6 and 50 kB, all of which is in the prompt, streamed and whole."""
+    sizes = sorted({lengths.cap_to_context(plan.settings, tokens) for tokens in RESULT_TOKENS})
+    items = [item for tokens in sizes for item in bank.long_tool_results(LONG_RESULTS, tokens=tokens)]
+    expect_ok(evidence, _check_long_results(client, items, rendered))
+
+
+@pytest.mark.from_depth("full")
+def test_reads_two_results_of_one_turn(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """Parallel calls are answered together, in the order of the calls or as the tools ended."""
+    items = bank.two_tool_results(2 * max(1, depth.parallel_calls // 2))
+    expect_ok(evidence, judge_each(client.ask, items, room=client.room, judge=tools.check_both_results))
 
 
 def test_obeys_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
@@ -96,6 +119,17 @@ def test_streams_parallel_calls_apart(client: Client, bank: Bank, evidence: Evid
 def test_tells_no_cut_call_as_a_call(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """`max_tokens` ends inside a call: half of it under `tool_calls` would be executed."""
     expect_ok(evidence, _cut_calls(client, pick_shortest(bank.calls(POOL), max(1, depth.streamed // 4))))
+
+
+def _check_long_results(client: Client, items: Sequence[Item], rendered: Rendered | None) -> Iterator[Finding]:
+    for place, item in enumerate(items):
+        room = client.room(item) if item.answer else 1
+        reply = client.ask(item, stream=bool(place % 2), max_tokens=room)
+        if item.answer:
+            yield answer.check_answer(item, reply, check="tools.long_result")
+        yield protocol.check_envelope(item, reply, max_tokens=room)
+        if rendered is not None:  # what is cut from the middle or the end shows in no answer
+            yield protocol.check_prompt_tokens(item, reply, rendered(item))
 
 
 def _cut_calls(client: Client, items: Sequence[Item]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ bound is computed from what was asked, so fewer items state less and nothing els
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fixtures.banks.bank import Bank, Items
@@ -61,6 +62,12 @@ class AsMany:
 
     def tool_results(self, n: int) -> Items:
         return as_many(self._bank.tool_results, n)
+
+    def long_tool_results(self, n: int, *, tokens: int) -> Items:
+        return as_many(partial(self._bank.long_tool_results, tokens=tokens), n)
+
+    def two_tool_results(self, n: int) -> Items:
+        return as_many(self._bank.two_tool_results, n)
 
     def no_tool_needed(self, n: int) -> Items:
         return as_many(self._bank.no_tool_needed, n)

@@ -21,6 +21,7 @@ from suites.checks import isolation, protocol, tools
 from suites.checks.agreement import TOLERANCE_UNSURE
 from suites.checks.frozen import prompt_sha256
 from suites.checks.greedy import explain_parting, find_unlikely_choice, read_said
+from suites.checks.stream_text import check_stream_text
 
 # Nats a position, at most. Healthy engines stay under a third of it even where the model is unsure; the nearest other
 # way to select tokens is twice as far (suites/checks/agreement.py).
@@ -68,6 +69,17 @@ def check_same_answer(item: Item, alone: Sequence[Reply], other: Reply, *, check
             "prompt_sha256": prompt_sha256(item),
         },
     )
+
+
+def check_goes_on(item: Item, alone: Reply, reply: Reply, *, tie: float) -> Finding:
+    """Check a reply that stayed while others hung up: the text, and the end, of the same request alone and whole."""
+    # Of a whole reply, too: numbers up to its end do not tell that it was cut there.
+    found = check_stream_text(reply.reasoning + reply.content, alone, check="together.hang_up", item=item.id)
+    if found.ok and not reply.streamed:
+        found = check_same_answer(item, [alone], reply, check="together.hang_up", tie=tie)
+    if read_said(reply) == read_said(alone) and reply.finish_reason != alone.finish_reason:
+        return replace(found, ok=False, detail=f"it ended as {reply.finish_reason!r}, alone as {alone.finish_reason!r}")
+    return found
 
 
 def check_same_calls(item: Item, alone: Reply, beside: Reply, *, others: Sequence[Item]) -> Finding:

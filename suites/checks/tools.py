@@ -13,6 +13,7 @@ from fixtures.client.reply import Reply, ToolCall
 from matrix.judging.foreign_json import UnreadableJson, parse_foreign_json
 from reports.evidence.finding import Finding
 from suites.checks import answer, text
+from suites.checks.normal import contains_words
 from suites.checks.text import LEAKS
 
 TRIGGER_F1 = 0.98  # MiniMax's provider verifier; K2-Vendor-Verifier accepts 0.73 to 0.80
@@ -164,6 +165,23 @@ def check_no_call(item: Item, reply: Reply, *, check: str = "tools.no_call") -> 
         item=item.id,
         detail="; ".join(wrong),
         data={"called": bool(reply.tool_calls)},
+    )
+
+
+def check_both_results(item: Item, reply: Reply) -> Finding:
+    """Check that the values of two results stand in the answer, in either order."""
+    first, _, second = (item.answer or "").partition(" and ")
+    wrong = answer.find_reply_defects(reply, prompt=answer.prompt_text(item))
+    wrong += [f"{value!r} is not in the reply" for value in (first, second) if not contains_words(reply.content, value)]
+    if reply.finish_reason != "stop":
+        wrong.append(f"finish_reason is {reply.finish_reason!r}, not 'stop'")
+    return Finding(
+        check="tools.both_results",
+        ok=not wrong,
+        expected=f"{item.answer}, in either order",
+        got=_shown_calls(reply) or reply.content,
+        item=item.id,
+        detail="; ".join(wrong),
     )
 
 

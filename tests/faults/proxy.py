@@ -142,7 +142,10 @@ class FaultProxy:
             await self._changed_document(fault, request, writer)
         elif request.path == COMPLETIONS and fault.touches_completions():
             with state.asking(_read_body(request.body)) as asked:
-                await self._completion(Passing(fault, asked, state, writer, self.stall_s), request)
+                passing = Passing(fault, asked, state, writer, self.stall_s)
+                await (
+                    self._watched(passing, request, reader) if fault.at_hang_up else self._completion(passing, request)
+                )
         else:
             await self._pipe(reader, writer, request.raw)
 
@@ -151,6 +154,16 @@ class FaultProxy:
             text = (await answer.read()).decode()
             changed = fault.documents[request.path](text) if answer.status == HTTP_OK else text
             await _plain(writer, answer.status, answer.kind, changed.encode())
+
+    async def _watched(self, passing: Passing, request: Request, reader: asyncio.StreamReader) -> None:
+        """Pass a completion until it ends or its client hangs up, which the engine is told."""
+        passes = asyncio.ensure_future(self._completion(passing, request))
+        gone = asyncio.ensure_future(reader.read(1))
+        await asyncio.wait({passes, gone}, return_when=asyncio.FIRST_COMPLETED)
+        passing.state.hang_ups += not passes.done()
+        for task in (passes, gone):
+            task.cancel()
+        await asyncio.gather(passes, gone, return_exceptions=True)
 
     async def _completion(self, passing: Passing, request: Request) -> None:
         fault, asked = passing.fault, passing.asked

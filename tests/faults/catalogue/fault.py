@@ -79,6 +79,8 @@ class Fault:
     event: Callable[[dict[str, Json], int], dict[str, Json] | None] | None = None  # a streamed chunk; None drops it
     pause_s: Callable[[int, Asked], float] | None = None  # before the n-th chunk, from 0
     done: bool = True  # whether [DONE] passes
+    # A chunk of text behind the moment at which another client hung up; None ends the stream.
+    at_hang_up: Callable[[dict[str, Json]], dict[str, Json] | None] | None = None
     cut_after: int | None = None  # chunks, then the connection is reset; a whole reply is cut in its body
     stall_after: int | None = None  # chunks, then silence; a whole reply never begins
     payload: Callable[[bytes], bytes] | None = None  # change of the bytes of a whole reply, or of each chunk
@@ -97,6 +99,7 @@ class Fault:
                 self.request,
                 self.reply,
                 self.event,
+                self.at_hang_up,
                 self.pause_s,
                 not self.done,
                 self.cut_after is not None,

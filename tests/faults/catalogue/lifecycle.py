@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tests.faults.catalogue.fault import Fault
-from tests.faults.suite_tests import BOOT, CALL, FACTS, LAUNCH, LOADED, SINGLE, TEXT
+from tests.faults.suite_tests import BOOT, CALL, FACTS, LAUNCH, LOADED, OTHERS_LEFT, SINGLE, TEXT
 
 BUSY = (503, "application/json", b'{"error": {"message": "planted: loading", "code": 503}}')
 BROKEN = (500, "application/json", b'{"error": {"message": "CUDA error: an illegal memory access was encountered"}}')
 LIVES_FOR = 2  # completions
 
+
+def _say_the_rest(event: dict[str, Any]) -> dict[str, Any]:
+    choice = event["choices"][0]
+    delta = {**choice["delta"], "content": choice["delta"]["content"] + " of the other one"}
+    return {**event, "choices": [{**choice, "delta": delta}]}
+
+
 FAULTS: Mapping[str, Fault] = {
+    "hang_ups_end_others": Fault(
+        family="lifecycle",
+        does="a stream ends with finish_reason stop when another client hangs up",
+        kills=(OTHERS_LEFT,),
+        at_hang_up=lambda event: None,
+    ),
+    "hang_ups_garble_others": Fault(
+        family="bleed",
+        does="a stream gets a rest of another one whose client hung up",
+        kills=(OTHERS_LEFT,),
+        at_hang_up=_say_the_rest,
+    ),
     "healthy_then_dead": Fault(
         family="lifecycle",
         does="/health answers ok, and the connection of every request is closed without a reply",

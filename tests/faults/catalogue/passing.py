@@ -32,6 +32,7 @@ class State:
     number: int = 0
     open: dict[int, str] = field(default_factory=dict)  # number of a request in flight -> what it asks
     earlier: Reply | None = None
+    hang_ups: int = 0  # clients that went before the end of their reply
 
     def asking(self, body: dict[str, Any]) -> Asking:
         self.number += 1
@@ -124,7 +125,7 @@ class Passing:
 
     async def _passed(self, answer: Answer) -> AsyncIterator[bytes]:
         """Chunk by chunk, at the engine's pace."""
-        fault, index = self.fault, 0
+        fault, index, hang_ups = self.fault, 0, self.state.hang_ups
         if not fault.touches(self.asked):
             fault = replace(fault, event=None, pause_s=None, done=True, cut_after=None, stall_after=None)
         async for payload in answer.events():
@@ -133,6 +134,13 @@ class Passing:
                     yield payload
                 continue
             await self._before(fault, index)
+            if fault.at_hang_up and self.state.hang_ups > hang_ups and _has_text(event := json.loads(payload)):
+                disturbed, hang_ups = fault.at_hang_up(event), self.state.hang_ups
+                yield json.dumps(disturbed or _end(event)).encode()
+                if disturbed is None:
+                    yield DONE
+                    return
+                continue
             changed = fault.event(json.loads(payload), index) if fault.event else None
             if fault.event is None:
                 yield payload
@@ -161,6 +169,14 @@ class Passing:
             await self.writer.drain()
             await asyncio.sleep(self.fault.drip_s)
         return None
+
+
+def _has_text(event: dict[str, Any]) -> bool:
+    return any((choice.get("delta") or {}).get("content") for choice in event.get("choices") or ())
+
+
+def _end(event: dict[str, Any]) -> dict[str, Any]:
+    return {**event, "choices": [{**event["choices"][0], "delta": {}, "finish_reason": "stop"}]}
 
 
 def head(status: int, kind: str, framing: bytes) -> bytes:

@@ -16,6 +16,8 @@ Retell = Callable[[list[Json]], list[Json]]
 Drift = Callable[[int], float]  # number of the request -> factor
 # What becomes of a stream whose reader is gone: its work ends, goes on, or goes on uncounted and in everybody's way.
 HangUp = Literal["stops", "works on", "blocks"]
+# What becomes of streams in work while another client hangs up.
+Beside = Literal["go on", "end", "get its rest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,7 @@ class Defect:
     drift: Mapping[str, Drift] = field(default_factory=dict)  # the same, by the number of the request
     more_metrics: Callable[[int], str] = field(default=lambda requests: "")  # lines behind the others
     after_hang_up: HangUp = "stops"
+    beside_hang_up: Beside = "go on"
     refuses_with: Mapping[str, int] = field(default_factory=dict)  # status of an invalid field's refusal, else 400
     refuses_saying: str | None = None  # instead of what is wrong
     chunk_factor: int = 1  # times the chunk size that was asked for

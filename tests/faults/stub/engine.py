@@ -89,7 +89,7 @@ class StubEngine:
         self._book: dict[str, Item] = {}
         self._counted: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._requests = self._inside = self._most_inside = self._loads = self.refused = 0
+        self._requests = self._inside = self._most_inside = self._loads = self.refused = self.hang_ups = 0
         self._cached: dict[str, int] = {}  # prefix -> its tokens
         self._before: Item | None = None
         self._thought_before = False
@@ -250,8 +250,9 @@ class StubEngine:
             self._blocked_until = time.monotonic() + seconds
 
     def lose_reader(self, unsent: int) -> None:
-        """End a stream whose client hung up `unsent` events before its end, as the defect has it."""
+        """End a reply whose client hung up `unsent` events before its end, as the defect has it."""
         with self._lock:
+            self.hang_ups += 1
             if self.defect.after_hang_up != "works on":
                 self._counted["generated_tokens"] -= unsent
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tests.faults.stub.defect import Answer, Asked, Defect
-from tests.faults.suite_tests import FOR_NOBODY, HALF_READ
+from tests.faults.suite_tests import FOR_NOBODY, HALF_READ, OTHERS_LEFT
 
 PREFILL_S = 0.3  # of a prompt beyond index_topk that is not cached: longer than a client waits that hangs up
 EACH_S = 0.002  # between two tokens of a load
+STORY_S = 0.01  # between two tokens of a long text: others hang up meanwhile
+LONG_PREFILL_S = 30.0  # nobody waits so long who hangs up
 
 
 def _read_half(answer: Answer, asked: Asked) -> Answer:
@@ -20,6 +22,12 @@ def _read_half(answer: Answer, asked: Asked) -> Answer:
 
 def _take_time(answer: Answer, asked: Asked) -> Answer:
     return replace(answer, delay_s=EACH_S) if asked.load and asked.stream else answer
+
+
+def _take_long(answer: Answer, asked: Asked) -> Answer:
+    if asked.kind == "long_generation":
+        return replace(answer, delay_s=STORY_S) if asked.stream else replace(answer, hold_s=STORY_S * asked.room)
+    return replace(answer, hold_s=LONG_PREFILL_S) if asked.beyond else answer
 
 
 DEFECTS: Mapping[str, Defect] = {
@@ -42,5 +50,19 @@ DEFECTS: Mapping[str, Defect] = {
         kills=(FOR_NOBODY,),
         damage=_take_time,
         after_hang_up="blocks",
+    ),
+    "hang_ups_end_others": Defect(
+        does="a stream ends with finish_reason stop when another client hangs up",
+        family="lifecycle",
+        kills=(OTHERS_LEFT,),
+        damage=_take_long,
+        beside_hang_up="end",
+    ),
+    "hang_ups_garble_others": Defect(
+        does="a stream gets a rest of another one whose client hung up",
+        family="bleed",
+        kills=(OTHERS_LEFT,),
+        damage=_take_long,
+        beside_hang_up="get its rest",
     ),
 }

@@ -25,6 +25,8 @@ Json = Any
 CHAT: Final = "/v1/chat/completions"
 SLOTS: Final = "/slots/0?action="
 STALL_S: Final = 600.0
+LOOKS_EVERY_S: Final = 0.05
+REST: Final = " of the other one"  # of a stream that was left
 
 
 class Pace(Protocol):
@@ -44,6 +46,7 @@ class Engine(Protocol):
     api_key: str
     in_process: bool
     refused: int
+    hang_ups: int
     stopping: threading.Event
 
     @property
@@ -86,6 +89,21 @@ def _events_of(answer: Answer, speaks: Dialect, request: Mapping[str, Json]) -> 
 def _counts_stream(surface: str, request: Mapping[str, Json]) -> bool:
     """As vLLM and SGLang do: a stream of completions counts only where it is asked to."""
     return surface != "completions" or bool((request.get("stream_options") or {}).get("include_usage"))
+
+
+def _disturb(stub: Engine, told: Iterator[Json]) -> Iterator[Json]:
+    """Yield a stream's events, and do what the defect does to it when another client hangs up."""
+    before = stub.hang_ups
+    for event in told:
+        delta = next((c.get("delta") or {} for c in event.get("choices") or ()), {})
+        if stub.hang_ups > before and delta.get("content"):
+            before = stub.hang_ups
+            if stub.defect.beside_hang_up == "end":
+                yield {**event, "choices": [{**event["choices"][0], "delta": {}, "finish_reason": "stop"}]}
+                break
+            if stub.defect.beside_hang_up == "get its rest":
+                delta["content"] += REST
+        yield event
 
 
 class Server(ThreadingHTTPServer):
@@ -154,10 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, answer: Answer, request: Mapping[str, Json]) -> None:
         stub = self.server.stub
-        if answer.hold_s:
-            stub.stopping.wait(answer.hold_s)
-            if self._is_left():
-                return None
+        if answer.hold_s and self._is_left_within(answer.hold_s):
+            return stub.lose_reader(0)
         stub.end_prefill()
         if answer.die:
             return self._die(answer.exit_code)
@@ -199,6 +215,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def _is_left_within(self, seconds: float) -> bool:
+        """Hold the reply, and return whether the client hung up meanwhile."""
+        until = time.monotonic() + seconds
+        while not self._is_left() and (rest := until - time.monotonic()) > 0:
+            if self.server.stub.stopping.wait(min(rest, LOOKS_EVERY_S)):
+                break
+        return self._is_left()
+
     def _is_left(self) -> bool:
         """Return whether the client hung up: its half of the connection is at an end."""
         readable, _, _ = select.select([self.connection], [], [], 0)
@@ -218,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self, answer: Answer, told: Iterator[Json]) -> None:
         stub = self.server.stub
         self._begin_chunks("text/event-stream")
-        for sent, event in enumerate(told):
+        for sent, event in enumerate(_disturb(stub, told)):
             if answer.stall_after is not None and sent >= answer.stall_after:
                 stub.stopping.wait(STALL_S)
             if answer.cut_after is not None and sent >= answer.cut_after:

@@ -10,7 +10,13 @@ import pytest
 
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.client.reply import Reply, ToolCall
-from suites.checks.company import check_same_answer, check_same_calls, compute_tolerance, measure_divergence_floor
+from suites.checks.company import (
+    check_goes_on,
+    check_same_answer,
+    check_same_calls,
+    compute_tolerance,
+    measure_divergence_floor,
+)
 
 ITEM = Item(id="x.1", kind="needle", messages=({"role": "user", "content": "What is the code?"},), answer="a1b2c3")
 
@@ -124,3 +130,28 @@ def test_a_reply_beside_others_has_its_own_calls(alone: Reply, beside: Reply, wh
 def test_calls_that_are_wrong_alone_judge_nothing() -> None:
     found = check_same_calls(CALLS[0], made(7), made(11), others=CALLS)
     assert found.ok and not found.sensitive
+
+
+STAYED = said(
+    "red green blue",
+    at("red", red=-0.001, tin=-7.0),
+    at(" green", **{" green": -0.001, " tin": -7.0}),
+    at(" blue", **{" blue": -0.001, " tin": -7.0}),
+    finish_reason="length",
+)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize(
+    ("text", "finish_reason", "ok"),
+    [
+        ("red green blue", "length", True),
+        ("red green blue", "abort", False),
+        ("red green", "stop", False),
+        ("red green of the other one blue", "length", False),
+    ],
+)
+def test_a_reply_goes_on_as_if_nobody_had_hung_up(streamed: bool, text: str, finish_reason: str, ok: bool) -> None:
+    kept = STAYED.logprobs if text == STAYED.content else STAYED.logprobs[:2]
+    reply = Reply(content=text, finish_reason=finish_reason, streamed=streamed, logprobs=() if streamed else kept)
+    assert check_goes_on(ITEM, STAYED, reply, tie=0.01).ok is ok

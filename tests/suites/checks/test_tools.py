@@ -285,3 +285,20 @@ def test_words_beside_a_call_are_read_too(content: str, why: str) -> None:
 )
 def test_a_thought_and_nothing_else_is_told_apart(reply: Reply, said: str) -> None:
     assert tools.check_calls(item(("lock", {})), reply).detail == said
+
+
+@pytest.mark.parametrize(
+    ("content", "finish_reason", "ok"),
+    [
+        ("The results are 628 and jade island.", "stop", True),
+        ("jade island, and for the other call 628.", "stop", True),
+        ("The result is 628.", "stop", False),
+        ("The results are 628 and jade.", "stop", False),
+        ("The results are 628 and jade island", "length", False),
+    ],
+)
+def test_both_results_stand_in_the_answer_in_either_order(content: str, finish_reason: str, ok: bool) -> None:
+    found = tools.check_both_results(
+        item(answer="628 and jade island"), Reply(content=content, finish_reason=finish_reason)
+    )
+    assert found.ok is ok
