@@ -14,6 +14,7 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from fixtures.client.client import THOUGHT_TOKENS, Client
+from fixtures.client.reply import Reply
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import constraints
@@ -71,6 +72,21 @@ def test_obeys_each_json_schema_whole_and_streamed(
     expect_ok(evidence, _check_schemas(cell, client, bank.facts(min(1, depth.structured)), first_streamed=True))
 
 
+def test_obeys_its_own_schema_beside_others(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """The grammars of a batch lie in one table, a row for each request: other schemas at once, streamed and whole."""
+    room = {"max_tokens": _budget_tokens(client)}
+    each = [(item, schema) for item in bank.facts(depth.structured) for schema in SCHEMAS]
+    asks = [
+        (item, {**room, "stream": bool(n % 2), "extra": constraints.schema_fields(schema)})
+        for n, (item, schema) in enumerate(each)
+    ]
+    replies = client.together(asks)
+    answered = zip(each, replies, strict=True)
+    expect_ok(evidence, (_check_schema(cell, item, reply, schema) for (item, schema), reply in answered))
+
+
 @pytest.mark.for_cells(claims=["separate_thoughts"])
 def test_obeys_a_json_schema_after_thinking(
     *, cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
@@ -114,11 +130,15 @@ def _check_schemas(
                 stream=bool(i % 2),
                 extra=constraints.schema_fields(schema),
             )
-            found = arguments.check_json(item, reply, schema, check="structured.schema")
-            # A canary never learnt JSON. The grammars of vLLM and SGLang admit any space between two parts of it, and a
-            # canary may take spaces to its last token (seen on H200): what it wrote obeys, and tells nothing more.
-            spaces = cell.checkpoint.canary and arguments.is_cut_in_spaces(reply)
-            yield replace(found, ok=True, sensitive=False, detail="cut in spaces") if spaces else found
+            yield _check_schema(cell, item, reply, schema)
+
+
+def _check_schema(cell: Cell, item: Item, reply: Reply, schema: Json) -> Finding:
+    found = arguments.check_json(item, reply, schema, check="structured.schema")
+    # A canary never learnt JSON. The grammars of vLLM and SGLang admit any space between two parts of it, and a
+    # canary may take spaces to its last token (seen on H200): what it wrote obeys, and tells nothing more.
+    spaces = cell.checkpoint.canary and arguments.is_cut_in_spaces(reply)
+    return replace(found, ok=True, sensitive=False, detail="cut in spaces") if spaces else found
 
 
 def _check_objects(client: Client, items: Sequence[Item]) -> Iterator[Finding]:

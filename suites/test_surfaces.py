@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from fixtures.banks.bank import Bank
+from fixtures.banks.bank import Bank, Items
 from fixtures.banks.canary.render import render_prompt
 from fixtures.banks.item import Item
 from fixtures.client.client import THOUGHT_TOKENS, Client, EngineRefused
@@ -34,27 +34,32 @@ def test_completes_a_rendered_prompt(client: Client, bank: Bank, evidence: Evide
 @pytest.mark.for_cells(claims=["separate_thoughts"])
 def test_answers_over_responses(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """/v1/responses, with thinking as the template's default has it; streams have ended silently (vllm#39574)."""
-    items = (*_pick_first_turns(bank, depth.fields), *_pick_call(bank))
+    items = (*_pick_first_turns(bank, depth.fields), *_pick_calls(bank))
     expect_ok(evidence, _check_surface(client, "responses", items))
 
 
 @pytest.mark.for_cells(claims=["separate_thoughts"])
 def test_answers_over_messages(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Anthropic's /v1/messages, with thinking as the template's default has it."""
-    items = (*_pick_first_turns(bank, depth.fields), *_pick_call(bank))
+    items = (*_pick_first_turns(bank, depth.fields), *_pick_calls(bank))
     expect_ok(evidence, _check_surface(client, "messages", items))
 
 
 def _pick_first_turns(bank: Bank, n: int) -> tuple[Item, ...]:
     """Pick facts that are asked in the first turn: how earlier replies are sent is each protocol's own affair."""
-    facts = bank.facts(POOL)
-    return tuple(item for item in facts if all(m["role"] != "assistant" for m in item.messages))[:n]
+    return tuple(_keep_first_turns(bank.facts(POOL))[:n])
 
 
-def _pick_call(bank: Bank) -> list[Item]:
-    calls = [item for item in bank.calls(POOL) if all(m["role"] != "assistant" for m in item.messages)]
-    # One: parsers are tested over chat; here the question is whether the surface carries a call at all.
-    return pick_shortest(calls, 1)
+def _pick_calls(bank: Bank) -> list[Item]:
+    """Pick one call and two at once. Parsers are tested over chat; here the question is whether the surface carries
+    calls at all, and more than one of them."""
+    return [
+        item for draw in (bank.calls, bank.parallel_calls) for item in pick_shortest(_keep_first_turns(draw(POOL)), 1)
+    ]
+
+
+def _keep_first_turns(items: Items) -> list[Item]:
+    return [item for item in items if all(message["role"] != "assistant" for message in item.messages)]
 
 
 def _check_surface(client: Client, surface: Surface, items: Sequence[Item]) -> Iterator[Finding]:

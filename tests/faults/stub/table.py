@@ -23,6 +23,7 @@ from tests.faults.stub import (
     numbers,
     protocol,
     refusals,
+    reported,
     results,
     retold,
     reuse,
@@ -65,5 +66,6 @@ DEFECTS: Mapping[str, Defect] = {
     **boots.DEFECTS,
     **identity.DEFECTS,
     **agents.DEFECTS,
+    **reported.DEFECTS,
     **hostile.DEFECTS,
 }

@@ -151,3 +151,13 @@ def test_the_gate_is_red_where_a_layout_answers_otherwise_or_was_not_asked(seed:
     told = [r.text for r in verdict.reasons if r.rule == "same_answers"]
     assert [said in text for text in told] == ([True] if said else [])
     assert any("same answers" in line for line in verdict.told) is (not said)
+
+
+def test_a_layout_that_flattens_its_long_prompts_alone_is_told() -> None:
+    flat = [{name: value / 2 for name, value in position.items()} for position in numbers(2)]
+    told = judge(
+        *(reference(where, numbers(1), item="needle.short") for where in (PLAIN, SPREAD)),
+        reference(PLAIN, numbers(2), item="needle.long", prompt_sha256="p2"),
+        reference(SPREAD, flat, item="needle.long", prompt_sha256="p2"),
+    )
+    assert told.outcome == "differs" and "needle.long" in told.detail
