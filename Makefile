@@ -45,10 +45,10 @@ help: ## this list
 env: .venv/bin/glm-matrix ## the environment that `pytest` and `glm-matrix` need
 
 # An earlier run's evidence must not answer for a run that did not begin: a wrong option, a module that cannot be imported.
-begin = mkdir -p $(OUT) && touch $(OUT)/.began
+begin = mkdir -p $(OUT) && touch $(OUT)/.began || { echo "$(OUT) cannot be written; another folder: make $@ OUT=FOLDER" >&2; exit 2; }
 require_begun = [ $(OUT)/$(1) -nt $(OUT)/.began ] || { echo "no test began, so there is nothing to judge: $(OUT)/$(1) is not of this run" >&2; exit 2; }
 
-try: .venv/bin/glm-matrix ## one cell on the real embedded engine: from nothing to a verdict in about 40 s on two free cores
+try: .venv/bin/glm-matrix ## one cell on the real embedded engine: from nothing to a verdict in about 30 s on two free cores
 	@$(begin)
 	@$(PY) -m pytest --cells 'cpu.llamacpp_*.canary_bf16.baseline' --depth first --evidence $(OUT)/try.jsonl --no-header $(ARGS) || true
 	@$(call require_begun,try.jsonl)

@@ -21,7 +21,8 @@ SHOWN_BLOCKS: Final = 6  # reasons; the rest is counted
 def render_text(found: Recommendation, *, model: str = "", notes: tuple[str, ...] = ()) -> str:
     """Format for a terminal. `model`: a directory of weights that the next command names."""
     rig = found.rig
-    lines = [f"{rig.id}: {rig.gpus or 'no'} x {rig.gpu.name}", *(_wrap_words(note, "") for note in notes)]
+    has = f"{rig.gpus} x {rig.gpu.name}" if rig.gpus else rig.gpu.name
+    lines = [f"{rig.id}: {has}", *(_wrap_words(note, "") for note in notes)]
     lines += [_wrap_words(sentence, "") for sentence in _summarise_recommendation(found)]
     for number, one in enumerate(found.launches, 1):
         lines += ["", *_render_launch(number, one, model)]

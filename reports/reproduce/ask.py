@@ -15,6 +15,7 @@ import argparse
 import difflib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ BODY_BYTES = 64 << 20
 AT_ONCE = 64
 JUDGE_S = 900.0
 SHOWN_CHARS = 600
+API_ROOT = re.compile(r"/v\d+(?:(?:alpha|beta)\d*)?(?:/openai)?$")  # of an address that says its own version
 Json = Any
 
 
@@ -59,6 +61,12 @@ class _CommandLine(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
 
+def place_path(url: str, path: str) -> str:
+    """Put a recorded path behind an address, whose own version of the API stands for the recorded `/v1`."""
+    url = url.rstrip("/")
+    return url + (path.removeprefix("/v1") if API_ROOT.search(url.partition("://")[2]) else path)
+
+
 def send_request(url: str, request: Json, model: str = "", key: str = "") -> tuple[int, bytes]:
     """Send one recorded request and return status and body.
 
@@ -70,7 +78,7 @@ def send_request(url: str, request: Json, model: str = "", key: str = "") -> tup
         body = {**body, "model": model}
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-    asked = urllib.request.Request(url.rstrip("/") + request["path"], data, headers, method=request["method"])  # noqa: S310
+    asked = urllib.request.Request(place_path(url, request["path"]), data, headers, method=request["method"])  # noqa: S310
     # Past every proxy, and after no redirect: the reply must be that of the server which was named.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
     try:

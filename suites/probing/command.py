@@ -42,7 +42,11 @@ def make_parser() -> argparse.ArgumentParser:
         prog="glm-matrix probe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("url", metavar="URL", help="http://HOST:PORT or https://HOST, with the path prefix of a gateway")
-    made.add_argument("--model", default="", help="the served name to ask; default: the first that it lists")
+    made.add_argument(
+        "--model",
+        default="",
+        help="the served name to ask; default: the first that it lists; needed where it lists none",
+    )
     made.add_argument(
         "--header", action="append", default=[], metavar="'NAME: VALUE'", help="an extra header; may be repeated"
     )

@@ -45,7 +45,7 @@ def identify_server(endpoint: Endpoint, matrix: Matrix, model: str = "") -> Serv
     Raises:
         HostError: it cannot be reached or used, with the next step.
     """
-    told = greet_server(endpoint, HEALTH_PATH)
+    told = greet_server(endpoint, HEALTH_PATH, unlisted=bool(model))
     engine, version, notes = _find_engine(endpoint, told, matrix)
     told = replace(told, version=version)
     release, nearest = _find_release(matrix, engine, version)

@@ -40,3 +40,11 @@ def test_a_run_that_began_is_judged(tmp_path: Path) -> None:
     done = make("try", tmp_path, STARTED)
     assert "nothing to judge" not in done.stderr
     assert "try.jsonl" in done.stderr  # the report read it, and says what is wrong with it
+
+
+@pytest.mark.parametrize("target", ["try", "matrix"])
+def test_where_nothing_can_be_written_the_way_to_another_folder_is_told(tmp_path: Path, target: str) -> None:
+    (tmp_path / "file").touch()
+    command = ["make", "-s", "-o", ".venv/bin/glm-matrix", target, f"OUT={tmp_path / 'file' / 'out'}"]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and f"another folder: make {target} OUT=FOLDER" in done.stderr

@@ -36,7 +36,8 @@ def test_this_host_is_asked_when_nothing_is_named(capsys: pytest.CaptureFixture[
 
 def test_a_host_without_gpus_is_shown_the_way_to_ask_for_another(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([], around("cpu")) == 0
-    assert 'glm-matrix recommend --gpus "4x RTX PRO 6000"' in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert shown.startswith("cpu: any CPU\n") and 'glm-matrix recommend --gpus "4x RTX PRO 6000"' in shown
 
 
 def test_a_directory_narrows_the_answer_and_stands_in_the_command(
