@@ -244,6 +244,18 @@ def test_the_table_has_a_markdown_form(folder: Path, capsys: pytest.CaptureFixtu
     assert "PASS" in capsys.readouterr().out
 
 
+def test_a_log_has_one_line_for_each_cell(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fields = _fields(folder)
+    [result, *_] = [f for f in fields if f["kind"] == "result"]
+    of_cell = {name: result[name] for name in ("cell", "fingerprint")}
+    proofs = [f"a_feature_of_a_long_name_{n}" for n in range(12)]
+    fields += [{"kind": "proof", **of_cell, "feature": p, "outcome": "proven", "rung": "log"} for p in proofs]
+    write(folder / "e.jsonl", fields)
+    run(folder, "table")
+    [line] = [text for text in capsys.readouterr().out.splitlines() if proofs[0] in text]
+    assert all(proof in line for proof in proofs)
+
+
 def test_html_is_written_where_it_is_asked_for(folder: Path) -> None:
     assert run(folder, "html", "--out", str(folder / "x/y.html")) == 0
     assert (folder / "x/y.html").read_text().startswith("<!doctype html>")
