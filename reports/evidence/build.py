@@ -34,9 +34,10 @@ class Odd(Exception):
 
 def build_record(kind: type[R], data: Mapping[str, Any]) -> R | None:
     """Build a `kind`; None where any field is unknown, missing or not plainly of its type."""
-    builder = _find_builder(cast(Hashable, kind), tuple(data))
+    of: Any = kind  # not by `cast`, whose calls were a hundredth of a page
+    builder: Any = _find_builder(of, tuple(data))
     try:
-        return cast(R, builder(data)) if builder else None
+        return builder(data) if builder else None
     except (Odd, KeyError, TypeError, ValueError):
         return None
 
@@ -76,6 +77,8 @@ def _write_builder(names: Sequence[str], absent: Iterable[str], exact: Mapping[s
     for name in names:
         if name in exact and name not in shared:
             yield f" if type({plain[name]}) is not type_{name}: raise Odd"
+        if exact.get(name) is dict:
+            yield f" ''.join({plain[name]})"  # a key that is no text is a TypeError
     yield " made = new(draft)"
     for name, value in plain.items():
         made = f"intern({value})" if name in shared else value if name in exact else f"as_{name}({value})"
@@ -100,9 +103,18 @@ def _read_fields(of: Hashable) -> tuple[Mapping[str, type], Mapping[str, Convert
     kind = cast(type[Any], of)
     hints = get_type_hints(kind)
     required = (f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING)
-    exact = {name: hint for name, hint in hints.items() if hint in (str, int, bool)}
+    exact = {name: dict if _holds_anything(hint) else hint for name, hint in hints.items() if _stays_as_it_is(hint)}
     converts = {f.name: _make_convert(hints[f.name]) for f in fields(kind) if f.name not in exact}
     return exact, converts, frozenset(required)
+
+
+def _stays_as_it_is(hint: Any) -> bool:
+    return hint in (str, int, bool) or _holds_anything(hint)
+
+
+def _holds_anything(hint: Any) -> bool:
+    """Return whether it is a mapping of any values. It stays the reader's own, which has one text for equal keys."""
+    return get_origin(hint) is Mapping and get_args(hint)[1] is Any
 
 
 def _make_convert(hint: Any) -> Convert:
@@ -124,7 +136,7 @@ def _make_convert(hint: Any) -> Convert:
         return _convert_list(_make_convert(get_args(hint)[0]))
     if isinstance(hint, type) and issubclass(hint, Enum):
         return _require_member(hint)
-    return _convert_mapping(_make_convert(get_args(hint)[1]), anything=get_args(hint)[1] is Any)
+    return _convert_mapping(_make_convert(get_args(hint)[1]))
 
 
 def _read_moment(value: Any) -> datetime:
@@ -177,12 +189,11 @@ def _convert_list(inner: Convert) -> Convert:
     return convert
 
 
-def _convert_mapping(inner: Convert, *, anything: bool) -> Convert:
+def _convert_mapping(inner: Convert) -> Convert:
     def convert(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise Odd
         # What is no text cannot be interned: that is a check as well. Without a loop of ours, in half the time.
-        values = value.values() if anything else map(inner, value.values())
-        return dict(zip(map(intern, value), values, strict=True))
+        return dict(zip(map(intern, value), map(inner, value.values()), strict=True))
 
     return convert

@@ -60,7 +60,7 @@ from matrix.errors import ConfigError, HostError, Problem
 from matrix.judging.foreign_json import UnreadableJson, parse_foreign_json
 from reports.evidence import kept, redact
 from reports.evidence import types as record
-from reports.evidence.canonical import read_canonical
+from reports.evidence.canonical import read_canonical, read_canonical_lines
 from reports.evidence.defuse import defuse_line
 from reports.evidence.no_evidence import HEAD_BYTES, explain_no_evidence, explain_unreadable
 from reports.evidence.types import Lost, Record
@@ -342,6 +342,18 @@ def parse_line(line: bytes, newer: set[str]) -> Record:
             fields = parse_foreign_json(line, numbers=False)
         except UnreadableJson as error:
             raise ValueError(f"not JSON: {error}") from None
+    return _parse_value(fields, newer)
+
+
+def parse_lines(lines: bytes, newer: set[str]) -> Iterator[Record]:
+    """Parse whole lines as `parse_line` does each, in less time where all are as we write them."""
+    values = read_canonical_lines(lines)
+    if values is None:
+        return (parse_line(line, newer) for line in io.BytesIO(lines))
+    return (_parse_value(value, newer) for value in values)
+
+
+def _parse_value(fields: Any, newer: set[str]) -> Record:
     if not isinstance(fields, dict):
         return record.parse_record(fields)
     if fields.get("kind") == "run":

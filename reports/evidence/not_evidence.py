@@ -9,6 +9,7 @@ every file: a status is a claim, and what it is drawn from lies beside it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -21,6 +22,7 @@ PROOF_SUITES: Final = frozenset(
 )  # as suites/ marks them
 CONTRADICTED: Final = "one of its own findings is not ok"
 BLIND: Final = "it recorded nothing that could have come out otherwise, so that it passed shows nothing"
+COUNTED: Final = (Found, Measured, Proof)
 Key = tuple[str, str, str]  # run, cell, test
 
 
@@ -51,14 +53,13 @@ def judge_pass(status: Status, seen: RecordCounts, suite: str) -> Status:
 
 def withdraw_empty_passes(records: Sequence[Record]) -> list[Record]:
     """Replace each pass that shows nothing by NOT_EVIDENCE, and each that contradicts itself by FAIL."""
-    seen = _count_records(records)
-    return [
-        _judge_result(r, seen.get(_key_of(r), RecordCounts())) if isinstance(r, Result) and r.cell else r
-        for r in records
-    ]
+    seen, nothing = _count_records(records), RecordCounts()
+    return [_judge_result(r, seen.get(_key_of(r), nothing)) if isinstance(r, Result) and r.cell else r for r in records]
 
 
 def _judge_result(result: Result, seen: RecordCounts) -> Result:
+    if result.status not in (Status.PASS, Status.MEASURED):
+        return result
     status = judge_pass(result.status, seen, suite_of(result.nodeid))
     if status is result.status:
         return result
@@ -67,12 +68,11 @@ def _judge_result(result: Result, seen: RecordCounts) -> Result:
 
 
 def _count_records(records: Iterable[Record]) -> dict[Key, RecordCounts]:
-    found: dict[Key, RecordCounts] = {}
+    found: dict[Key, RecordCounts] = defaultdict(RecordCounts)
     for r in records:
-        if not isinstance(r, Found | Measured | Proof):
+        if not isinstance(r, COUNTED):
             continue
-        key = _key_of(r)
-        seen = found.get(key) or found.setdefault(key, RecordCounts())
+        seen = found[_key_of(r)]
         match r:
             case Found():
                 seen.findings += 1

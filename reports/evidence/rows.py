@@ -59,6 +59,8 @@ def make_thin(row: CellRow) -> CellRow:
 
 
 def _make_test_thin(test: SettledTest) -> SettledTest:
+    if not test.findings and (test.result is None or len(test.result.message) <= MESSAGE_CHARS):
+        return test
     return SettledTest(
         cell=test.cell,
         nodeid=test.nodeid,

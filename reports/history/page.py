@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import groupby
+from typing import Any, Final
 
 from markupsafe import Markup
 
@@ -19,47 +20,76 @@ from reports.history.forms import (
     tell_flakes,
     tell_trends,
 )
-from reports.history.trend import NumberTrend
-from reports.page.environment import make_environment
+from reports.history.trend import NumberTrend, Row
+from reports.page.environment import break_name, make_environment
 
 TONES: Final[Mapping[str, str]] = {"slower": "trouble", "faster": "good", "as before": "quiet"}
+FEW: Final = 100  # numbers that are shown whatever was judged of them
 WIDTH, HEIGHT, PAD = 160, 28, 3  # of a sparkline, in pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrendLine:
-    """One row of the page."""
+class PageGroup:
+    """The rows of one verdict. What nothing is to be done about is closed: thousands of rows, laid out when opened."""
 
-    trend: NumberTrend
-    cells: Sequence[str]  # as `TREND_HEAD` names them
-    spark: Markup
+    word: str
     tone: str
+    open: bool
+    rows: Sequence[Sequence[str]]
 
 
 def render_trend_page(found: Sequence[NumberTrend]) -> str:
     """Render the trends as one page: a sparkline each, what got slower first."""
-    lines = [
-        TrendLine(
-            trend=trend,
-            cells=[*make_trend_row(trend)],
-            spark=draw_spark([(p.t, p.value) for p in trend.points]),
-            tone=TONES.get(trend.judged[0], "noted"),
+    own = groupby(sort_trends(found), key=lambda trend: trend.judged[0])
+    groups = [
+        PageGroup(
+            word=word,
+            tone=TONES.get(word, "noted"),
+            open=word in TONES or len(found) <= FEW,
+            rows=[[*_make_cells(trend)] for trend in trends],
         )
-        for trend in sort_trends(found)
+        for word, trends in own
     ]
-    slower = any(line.tone == "trouble" for line in lines)
-    page = make_environment().get_template("history.html.j2")
-    return page.render(
-        headline=tell_trends(found), tone="trouble" if slower else "quiet", head=TREND_HEAD, lines=lines, rows=()
+    words = {group.word for group in groups}
+    slower, judged = "slower" in words, not words.isdisjoint(TONES)
+    return _render_page(
+        word="SLOWER" if slower else "NOTHING SLOWER" if judged else "NOT JUDGED",
+        headline=tell_trends(found),
+        tone="trouble" if slower else "quiet" if judged else "noted",
+        facts=[*_tell_times([row for trend in found for row in trend.rows])],
+        head=TREND_HEAD[:-1],
+        groups=groups,
     )
+
+
+def _make_cells(trend: NumberTrend) -> Iterator[str]:
+    cell, name, conditions, _, last, ratio, _ = make_trend_row(trend)
+    yield from (break_name(cell), break_name(name), conditions)
+    yield from (draw_spark([(p.t, p.value) for p in trend.points]), last, ratio)
+
+
+def _tell_times(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
+    if days := sorted({row[0][:DAY] for row in rows} - {""}):
+        yield "from", days[0]
+        yield "to", days[-1]
+        yield "runs", f"{len({row[1] for row in rows})}"
 
 
 def render_flake_page(found: Sequence[Flaky]) -> str:
     """Render the flakes as one page."""
-    page = make_environment().get_template("history.html.j2")
-    rows = [[*make_flake_row(flaky)] for flaky in found]
-    tone = "trouble" if rows else "good"
-    return page.render(headline=tell_flakes(found), tone=tone, head=FLAKE_HEAD, lines=(), rows=rows)
+    rows = [[break_name(nodeid), *rest] for nodeid, *rest in map(make_flake_row, found)]
+    return _render_page(
+        word="FLAKY" if rows else "NO FLAKE",
+        headline=tell_flakes(found),
+        tone="trouble" if rows else "good",
+        facts=(),
+        head=FLAKE_HEAD,
+        groups=[PageGroup(word="answered both ways", tone="trouble", open=True, rows=rows)] if rows else [],
+    )
+
+
+def _render_page(**shown: Any) -> str:
+    return make_environment().get_template("history.html.j2").render(**shown)
 
 
 def draw_spark(points: Sequence[tuple[str, float]]) -> Markup:

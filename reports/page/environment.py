@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shlex
 from functools import cache, lru_cache
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from matrix.checkout import CHECKOUT
 from reports.board.text import GLYPHS, format_seconds, tone_of
@@ -22,6 +23,7 @@ from reports.evidence.defuse import defuse_for_terminal
 HERE = CHECKOUT / "reports" / "page" / "templates"
 STYLE = "page.css"
 SHORT_CHARS: Final = 200
+_JOINT: Final = re.compile(r"([._:]+)(?=[A-Za-z0-9])")
 
 
 @cache
@@ -39,10 +41,17 @@ def make_environment() -> Environment:
     env.filters["tone"] = tone_of
     env.filters["glyph"] = GLYPHS.__getitem__
     env.filters["seconds"] = format_seconds
+    env.filters["breaking"] = break_name
     env.filters["quoted"] = shlex.quote  # a name in a command that a person copies into a shell
     env.globals["read_asset"] = read_asset
     env.globals["make_policy"] = make_policy
     return env
+
+
+def break_name(name: str) -> Markup:
+    """Let a long name break behind its dots and lines, and not within a word."""
+    shown = str(escape(defuse_for_terminal(name, SHORT_CHARS)))
+    return Markup(_JOINT.sub(r"\1<wbr>", shown))  # noqa: S704  escaped above
 
 
 def compile_templates() -> None:

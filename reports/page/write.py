@@ -85,7 +85,7 @@ def write_cells(
     places.folder.mkdir(parents=True, exist_ok=True)
     for row, page in iterate_cells(rows, ordered, places, source):
         path = places.path(row.cell)
-        path.write_text(page, encoding="utf-8", errors="replace")  # model output may hold lone surrogates
+        path.write_bytes(page.encode("utf-8", "replace"))  # model output may hold lone surrogates
         yield path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -10,6 +9,8 @@ import pytest
 from matrix.yaml.document import Document
 from matrix.yaml.structure import structure_data
 from reports.evidence.build import build_record
+from reports.evidence.canonical import read_canonical_lines
+from reports.evidence.files import format_line
 from reports.evidence.types import KINDS, Found, dump_record
 from tests.reports import world
 
@@ -25,6 +26,7 @@ ODD: list[Any] = [
     [1],
     {},
     {"a": 1},
+    {1: "a"},
     "2026-01-01",
     "2026-01-01T00:00:00",
     "2026-01-01T00:00:00+14:00",
@@ -53,8 +55,8 @@ def test_an_unknown_or_missing_field_is_left_to_the_reader_that_explains() -> No
 def test_records_share_the_texts_that_thousands_of_them_repeat() -> None:
     """A board of 5,000 cells has 670,000 records; texts of their own were two thirds of its memory."""
     name, data = next((n, d) for n, d in LINES if n == "finding")
-    lines = [json.dumps({**data, "data": {"prompt tokens": 1}}) for _ in range(2)]
-    one, other = (build_record(KINDS[name], json.loads(line)) for line in lines)
+    lines = format_line({**data, "data": {"prompt tokens": 1}}) * 2
+    one, other = (build_record(KINDS[name], value) for value in read_canonical_lines(lines) or ())
     assert isinstance(one, Found) and isinstance(other, Found) and one is not other
     for field in ("run", "cell", "fingerprint", "nodeid", "check", "expected"):
         assert getattr(one, field) is getattr(other, field), field

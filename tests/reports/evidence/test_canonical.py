@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from matrix.judging.foreign_json import DEEPEST, UnreadableJson, parse_foreign_json
 from reports.evidence import canonical
-from reports.evidence.canonical import read_canonical
-from reports.evidence.files import format_line, parse_line
+from reports.evidence.canonical import read_canonical, read_canonical_lines
+from reports.evidence.files import format_line, parse_line, parse_lines
 from reports.evidence.types import dump_record
 from tests.reports import world
 
@@ -91,3 +91,60 @@ def test_without_the_library_the_strict_reader_reads_it_all(monkeypatch: pytest.
     monkeypatch.setattr(canonical, "_orjson", None)
     assert read_canonical(line) is None
     assert parse_line(line, set()) == fast
+
+
+LINES = [b'{"a":%d,"b":{"c":[1.5,"x"]}}\n' % n for n in range(20)]
+
+
+@needs_orjson
+def test_many_lines_are_read_at_once_to_a_value_each() -> None:
+    lines = [*LINES, format_line({"a": 1e-05, "b": "§"}), b'{"b":1,"a":2}\n']
+    assert read_canonical_lines(b"".join(lines)) == [json.loads(line) for line in lines]
+
+
+@needs_orjson
+@pytest.mark.parametrize("depth", [DEEPEST, DEEPEST + 1])
+def test_many_lines_are_as_deep_as_one_may_be(depth: int) -> None:
+    deep = b'{"a":' * (depth - 1) + b"[1]" + b"}" * (depth - 1) + b"\n"
+    assert (read_canonical_lines(b"".join(LINES) + deep) is not None) == (depth == DEEPEST)
+    assert (read_canonical(deep) is not None) == (depth == DEEPEST)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        [b'{"a":1,"a":1}\n'],
+        [b'{"a":1e-05,"a":1e-05}\n'],
+        [b'{"a":18446744073709551616}\n'],
+        [b'{"a":NaN}\n'],
+        [b'{"a":"\\ud800"}\n'],
+        [b'{"a":"\xff"}\n'],
+        [b'{"a":1'],
+        [b"\n"],
+        [b'{"a":1}{"a":2}\n'],
+        [b'{"a": 1}\n'],
+        [b'{"a":1},{"a":2}\n'],
+        [b'{"a":[[{"x":1}\n', b'{"y":2}]]}\n'],
+        [b'{"a":[[{"x":1}\n', b'{"y":2}]]}\n', b'{"a":1},{"a":2}\n'],
+        [b'{"a":[[{"x":1}\n', b'{"y":2}]]}\n', b'{"a":1},"a line ends here",{"a":2}\n'],
+        [b'{"a":["b","a line ends here",1]}\n'],
+    ],
+)
+def test_among_many_lines_none_passes_that_alone_would_not(odd: list[bytes]) -> None:
+    """Two halves of a value on two lines are none, nor are two values on one, nor both together."""
+    for lines in ([*LINES, *odd], [*odd, *LINES], odd):
+        assert read_canonical_lines(b"".join(lines)) is None
+
+
+@needs_orjson
+@given(st.lists(JSON, min_size=1, max_size=5))
+@settings(max_examples=25)
+def test_many_lines_are_read_as_the_strict_reader_reads_each(values: list[Any]) -> None:
+    lines = [format_line({"a": value}) for value in values]
+    fast = read_canonical_lines(b"".join(lines))
+    assert fast is None or repr(fast) == repr([read_strictly(line) for line in lines])
+
+
+def test_a_damaged_line_among_many_is_told_as_it_is_alone() -> None:
+    with pytest.raises(ValueError, match="a key occurs twice"):
+        list(parse_lines(b'{"a":1,"a":1}\n' + b"".join(LINES), set()))

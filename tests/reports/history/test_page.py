@@ -10,7 +10,7 @@ import pytest
 
 from reports import __main__ as cli
 from reports.history.forms import sort_trends
-from reports.history.page import draw_spark
+from reports.history.page import FEW, draw_spark, render_trend_page
 from reports.history.trend import NumberTrend
 from tests.reports.history.test_history import WAVE, run_fields, write
 
@@ -36,8 +36,22 @@ def test_the_page_shows_what_got_slower_first(runs: Path, capsys: pytest.Capture
     page = ask("trend", runs, "--format", "html", capsys=capsys)
     assert "3 numbers over time: 1 slower" in page and 'class="verdict trouble"' in page
     assert page.index(">slower<") < page.index(">not judged<")
+    assert '<div class="word">SLOWER</div>' in page and "<dt>runs</dt><dd>7</dd>" in page
     assert "7 from 100 on 2026-" in page and "to 50 on 2026-" in page
     assert "<script" not in page and not re.search(r"(src|href)=", page), "it runs nothing and loads nothing"
+
+
+def test_nothing_is_said_to_be_as_fast_where_nothing_was_judged() -> None:
+    rows = [(f"2026-11-{day}", "r", 100.0, "f", "h") for day in range(10, 17)]
+    few, all_ = (NumberTrend(cell="a", name=WAVE, conditions={}, unit="tok/s", rows=own) for own in (rows[:2], rows))
+    assert '<div class="word">NOT JUDGED</div>' in render_trend_page([few])
+    assert '<div class="word">NOTHING SLOWER</div>' in render_trend_page([few, all_])
+
+
+def test_rows_that_want_nothing_of_anybody_are_closed_where_there_are_many() -> None:
+    rows = [("2026-11-10", "r", 100.0, "f", "h")]
+    many = [NumberTrend(cell=f"c{n}", name=WAVE, conditions={}, unit="", rows=rows) for n in range(FEW + 1)]
+    assert "<details>" in render_trend_page(many) and "<details open>" in render_trend_page(many[1:])
 
 
 def test_what_got_slower_goes_first_whatever_its_name() -> None:
@@ -56,7 +70,7 @@ def test_the_markdown_of_both_and_the_page_of_flakes(runs: Path, capsys: pytest.
     flakes = ask("flakes", runs, "--format", "markdown", capsys=capsys)
     assert flakes.startswith("# 1 tests that one plan answered both ways") and "1 of 7" in flakes
     page = ask("flakes", runs, "--format", "html", capsys=capsys)
-    assert "<td>1 of 7</td>" in page and "14.3%" in page
+    assert '<td data-label="failed">1 of 7</td>' in page and "14.3%" in page and "FLAKY" in page
     assert ask("flakes", runs, "--cells", "*", "--format", "json", capsys=capsys).startswith("[")
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from reports.history.flakes import Flaky
+from reports.history.page import render_flake_page, render_trend_page
+from reports.history.trend import NumberTrend
 from reports.page import index
 from reports.page.write import PageSource, write_pages
+from reports.upgrade.comparison import RunComparison, compare_evidence
+from reports.upgrade.forms import render_page
 from tests.chromium import Chromium, find_chromium
 from tests.reports import world
 from tests.reports.page.test_plots import needle, speed
@@ -18,6 +24,7 @@ from tests.reports.test_pages import failing, shown
 from tests.reports.world import PLAIN, WITH_MTP, Json
 
 EVIL = "<img src=x onerror='window.alive=1'><script>window.alive=1</script></script><script>window.alive=1</script>"
+HOSTILE = f"sm90x1.\u202ereversed.\x1b[2J@octocat #1 {EVIL}"
 SUITES = (
     "chunked_prefill",
     "coherence",
@@ -59,7 +66,28 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(index, "WHOLE", 1)
         write_pages(shown(board()), folder / "packed.html", PageSource())
+    (folder / "trend.html").write_text(render_trend_page(list_trends()), encoding="utf-8")
+    flaky = Flaky(
+        cell=HOSTILE, nodeid=HOSTILE, fingerprint="f", failures=1, tries=7, runs=(HOSTILE, HOSTILE), since=HOSTILE
+    )
+    (folder / "flakes.html").write_text(render_flake_page([flaky]), encoding="utf-8")
+    (folder / "diff.html").write_text(render_page(compare_hostile()), encoding="utf-8")
     return folder
+
+
+def list_trends() -> list[NumberTrend]:
+    """Return one number that got slower and one that nobody judges, of names that would rather be something else."""
+    rows = [(f"2026-11-{day}", HOSTILE, value, "f", "h") for day, value in enumerate([100.0] * 6 + [50.0], 10)]
+    names = ("wave_output_throughput", HOSTILE)
+    return [
+        NumberTrend(cell=HOSTILE, name=name, conditions={HOSTILE: HOSTILE}, unit=HOSTILE, rows=rows) for name in names
+    ]
+
+
+def compare_hostile() -> RunComparison:
+    """Compare two runs of which the later one fails and says why."""
+    new = [{**f, "versions": {EVIL: HOSTILE}} if f["kind"] == "launch" else f for f in failing(HOSTILE)]
+    return compare_evidence(world.seal(world.green()), world.seal(new, "r2", world.BEGUN + timedelta(days=1)), {})
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +104,11 @@ def cell_page(pages: Path) -> Path:
 
 
 def every_page(pages: Path) -> list[Path]:
-    return [pages / "index.html", pages / "packed.html", cell_page(pages)]
+    return [pages / "index.html", pages / "packed.html", cell_page(pages), *tables(pages)]
+
+
+def tables(pages: Path) -> list[Path]:
+    return [pages / f"{name}.html" for name in ("trend", "flakes", "diff")]
 
 
 def test_nothing_comes_alive_and_nothing_is_complained_of(browser: Chromium, pages: Path) -> None:
@@ -91,13 +123,37 @@ def test_axe_finds_no_violation(browser: Chromium, pages: Path) -> None:
         pytest.skip("axe-core is not here (make test-page installs it)")
     axe = (Path(found.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8")
     browser.call("Page.setBypassCSP", enabled=True)
-    for page in (pages / "index.html", cell_page(pages)):
+    for page in (pages / "index.html", cell_page(pages), *tables(pages)):
         browser.open(page)
         browser.run("for (const d of document.querySelectorAll('details')) d.open = true")
         browser.run(f"{axe};0")
         said = browser.run("axe.run().then((r) => JSON.stringify(r.violations.map((v) => [v.id, v.nodes[0].html])))")
         assert json.loads(said) == [], page
     browser.call("Page.setBypassCSP", enabled=False)
+
+
+def test_what_a_name_tells_a_terminal_or_turns_around_is_shown_as_text(browser: Chromium, pages: Path) -> None:
+    for page in tables(pages):
+        browser.open(page)
+        text = browser.run("document.body.textContent")
+        assert "\\u202e" in text and "\\x1b[2J" in text and not {"\u202e", "\x1b"} & set(text), page
+        assert browser.run("document.querySelectorAll('script, img, a[href^=http]').length") == 0, page
+
+
+def test_the_answer_of_each_table_is_read_first_and_its_text_is_not_tiny(browser: Chromium, pages: Path) -> None:
+    sizes = (
+        "Math.min(...[...document.querySelectorAll('td, th, dd, dt, p, summary, .chip')].map("
+        "(e) => parseFloat(getComputedStyle(e).fontSize)))"
+    )
+    words = {"trend": "SLOWER", "flakes": "FLAKY", "diff": "NO"}
+    for width in WIDTHS:
+        browser.resize(width, 800)
+        for page in tables(pages):
+            browser.open(page)
+            assert browser.run("document.querySelector('.verdict .word').textContent") == words[page.stem]
+            assert browser.run("document.querySelector('.verdict').getBoundingClientRect().bottom") < 400, page
+            assert browser.run(sizes) >= 11, page
+    browser.resize(1280)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

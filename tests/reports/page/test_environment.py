@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from reports.page.environment import make_policy
+from reports.page.environment import break_name, make_policy
 from tests.reports import world
 from tests.reports.rendered import render_pages
 from tests.reports.test_pages import shown
@@ -29,3 +29,7 @@ def test_the_policy_of_every_page_names_what_stands_in_it(element: str) -> None:
 
 def test_a_page_without_a_script_allows_none() -> None:
     assert "script-src" not in make_policy()
+
+
+def test_a_name_breaks_between_its_words_and_is_a_text_all_the_same() -> None:
+    assert break_name("sm90x1.vllm_0<b>") == "sm90x1.<wbr>vllm_<wbr>0&lt;b&gt;"
