@@ -181,7 +181,7 @@ DEFECTS: Mapping[str, Defect] = {
     ),
     "names_the_tool_in_every_delta": Defect(
         does="each delta of a streamed call carries the tool's name",
-        family="clients",
+        family="tools",
         kills=(STREAM,),
         damage=when(lambda a: a.stream, retold(_name_each)),
     ),
