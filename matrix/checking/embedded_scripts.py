@@ -38,7 +38,7 @@ from matrix.checking.yaml_nodes import (
 
 # The last part of a key that holds what a shell runs: `run`, `before_script`, `ansible.builtin.shell`, `commands`.
 SCRIPT_KEY: Final = re.compile(
-    r"(?:^|[._:-])(run|runcmd|bootcmd|setup|scripts?|shell|cmd|commands?|exec|args|argv|entrypoint|raw|user_?data|inline|data"
+    r"(?:^|[._:-])(run|runcmd|bootcmd|setup|scripts?|shell|cmd|commands?|exec|cmds|args|argv|entrypoint|raw|user_?data|inline|data"
     r"|content|Base64)$|\.(?:sh|bash)$",
     re.I,
 )
@@ -47,6 +47,7 @@ INNER_KEYS: Final = ("serveConfigV2",)
 GPU_KEYS: Final = ("accelerators", "gpu", "gpus")
 GPU_COUNT: Final = re.compile(r"[A-Za-z][\w .-]*:(\d{1,3})")
 IMAGE_KEYS: Final = ("image", "image_id")
+FILLED: Final = "template_"  # how fill_templates begins the name of a variable
 OF_A_NODE: Final = "SKYPILOT_NUM_GPUS_PER_NODE"
 Environment = Mapping[str, Word]
 
@@ -55,7 +56,8 @@ def read_embedded(document: Node, reader: ShellReader) -> None:
     """Read every script of a document, and every mapping of an engine's own arguments."""
     before = len(reader.commands)
     gpus, image = _find_gpus(document), _find_image(document)
-    _read_node(document, reader, {OF_A_NODE: Word(gpus)} if gpus else {}, set())
+    templates = _read_templates(document)
+    _read_node(document, reader, templates | ({OF_A_NODE: Word(gpus)} if gpus else {}), set())
     reader.commands[before:] = [
         replace(c, gpus=c.gpus or gpus, image=c.image or image) for c in reader.commands[before:]
     ]
@@ -75,15 +77,34 @@ def _read_node(node: Node, reader: ShellReader, env: Environment, seen: set[int]
             for inner in compose_documents(text, reader.name)[0]:
                 _read_node(inner, reader, env, set(), depth + 1)
         elif SCRIPT_KEY.search(key):
-            variables = Variables({name: (word,) for name, word in env.items()}, set(env))
+            variables = Variables({name: (word,) for name, word in env.items()}, set(_drop_templates(env)))
             for words in _list_words(value):
                 if (start := find_start(words)) is not None:
-                    reader.start(start, words[0].line, dict(env), 1)
-            for text, line in _list_texts(value):
+                    reader.start(start, words[0].line, _drop_templates(env), 1)
+            held = [value, *(each for _, each in iterate_items(value))]  # `scripts: {serve: ...}`
+            for text, line in (found for each in held for found in _list_texts(each)):
                 reader.read(fill_templates(text), variables, line, 1)
         _read_node(value, reader, env, seen, depth + 1)
     for child in read_sequence(node):
         _read_node(child, reader, env, seen, depth + 1)
+
+
+def _read_templates(document: Node) -> dict[str, Word]:
+    """`vars: {dcp: 3}` of a playbook or a Taskfile -> what `{{ dcp }}` and `{{.dcp}}` stand for, named as filled in."""
+    found: dict[str, Word] = {}
+    for key, value in iterate_items(document):
+        for name, said in iterate_items(value) if key == "vars" else ():
+            text = read_scalar(said)
+            if text is not None and "{{" not in text:
+                found |= {f"{FILLED}{mark}{name}": Word(text, line_of(said)) for mark in ("", "_")}
+    for play in read_sequence(document):
+        found |= _read_templates(play)
+    return found
+
+
+def _drop_templates(env: Environment) -> dict[str, Word]:
+    """Return what is really in the environment."""
+    return {name: word for name, word in env.items() if not name.startswith(FILLED)}
 
 
 def _read_environment(node: Node) -> dict[str, Word]:
@@ -132,7 +153,7 @@ def _read_engine(node: Node, kwargs: Node, reader: ShellReader, env: Environment
         keywords.insert(0, Keyword(name="model", value=model, line=line_of(kwargs)))
     words = make_words(keywords, "vllm")
     start = Start(kind="engine", engine="vllm", entry="engine_kwargs", argv=words)
-    reader.start(start, line_of(kwargs), dict(env), 0)
+    reader.start(start, line_of(kwargs), _drop_templates(env), 0)
 
 
 def _find_gpus(document: Node) -> str:

@@ -24,8 +24,8 @@ from matrix.errors import Problem
 NAMED: Final = re.compile(r"\.(nomad|hcl|tf|tofu)$", re.IGNORECASE)
 # The first line that says something opens a block; a shell's text begins otherwise.
 BEGINS: Final = re.compile(
-    r"\A(?:\s*(?:#(?!!)|//)[^\n]*\n|\s*\n)*"
-    r"\s*(?:job|resource|variable|module|terraform|locals|provider|data|output)(?:\s+\"[^\"\n]*\")*\s*\{"
+    r"(?:[ \t]*(?:(?:#(?!!)|//)[^\n]*)?\n)*+"
+    r"[ \t]*(?:job|resource|variable|module|terraform|locals|provider|data|output)(?:[ \t]+\"[^\"\n]*\")*[ \t]*\{"
 )
 TOKEN: Final = re.compile(
     r"""(?P<space>[ \t\r]+|\#[^\n]*|//[^\n]*|/\*.*?\*/)

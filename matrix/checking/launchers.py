@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Final
 
+from matrix.checking.handed_on import ASSIGNMENT, read_handed_on
 from matrix.checking.variables import Word
 
 PYTHON: Final = re.compile(r"python(3(\.\d+)?)?|pypy3")
@@ -109,7 +110,7 @@ MENTIONS: Final = frozenset(
 SSH: Final = frozenset({"-p", "-i", "-l", "-o", "-L", "-R", "-J", "-F", "-b", "-c", "-D", "-E", "-m", "-S", "-W", "-w"})
 CONTAINERS: Final = ("docker", "podman", "nerdctl")
 STARTS: Final = re.compile(r"\b(?:(?:vllm|sglang) serve|sglang\.launch_server|trtllm-serve|llama-server)\b")
-ASSIGNMENT: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+SCRIPT: Final = re.compile(r"[\w./-]*\w\.(?:sh|bash)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +196,7 @@ def _search_start(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None
         return None
     # never the last word: a bare name at the end is what a program is told about, not a start
     for index in range(1, len(rest) - 1):
-        found = _started(rest[index:], env)
+        found = _started(rest[index:], {**env, **read_handed_on(rest[1:index])})
         if found is not None and (found.kind == "shell" or (found.kind == "engine" and found.argv)):
             return found
     texts = [w for w in rest[1:] if " " in w.text and STARTS.search(w.text)] if program in TYPED else []
@@ -330,6 +331,15 @@ def _apptainer(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
     return Start(kind="container", entry=entry, argv=(*asked, image, *words[1:]), env=env, circumstances=lacking)
 
 
+def find_script(words: Sequence[Word]) -> tuple[Word, tuple[Word, ...]] | None:
+    """Return the script that the words run, and its arguments: `./run.sh X`, `exec bash -e run.sh X`; None if none."""
+    rest = _unwrap(list(words), {})
+    if rest and PurePosixPath(rest[0].text).name in ("bash", "sh", "zsh", "dash", "source"):
+        rest = _skip_options(rest[1:], frozenset({"-o"}), "bash")
+    named = rest[0].text if rest and rest[0].known else ""
+    return (rest[0], tuple(rest[1:])) if SCRIPT.fullmatch(named) else None
+
+
 def split_remote(rest: Sequence[Word]) -> list[Word]:
     """Return the host of `ssh [options] HOST words`, and the words."""
     return _skip_options(list(rest[1:]), SSH, "ssh")
@@ -366,7 +376,9 @@ def _unwrap(words: list[Word], env: dict[str, Word]) -> list[Word]:
             env[found[1]] = Word(found[2], words[0].line, words[0].holes)
             words = words[1:]
         elif name in WRAPPERS:
-            words = _skip_options(words[1:], WRAPPERS[name], name)
+            rest = _skip_options(words[1:], WRAPPERS[name], name)
+            env |= read_handed_on(words[1 : len(words) - len(rest)])
+            words = rest
             if name == "xargs" and words:  # which puts what it reads behind them
                 words = [*words, Word("$xargs", words[-1].line, ("xargs",))]
         elif name in RUNNERS and [w.text for w in words[1:2]] in ([verb] for verb in RUNNERS[name][0]):

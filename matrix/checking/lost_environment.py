@@ -8,7 +8,8 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Final
 
-from matrix.checking.launchers import ASSIGNMENT, WRAPPERS
+from matrix.checking.handed_on import ASSIGNMENT
+from matrix.checking.launchers import WRAPPERS
 from matrix.checking.variables import Word
 
 KEEPS: Final = re.compile(r"-[a-zA-Z]*E[a-zA-Z]*|--preserve-env(=.*)?")  # options of sudo by which variables pass

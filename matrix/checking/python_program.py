@@ -10,8 +10,10 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from matrix.checking.containers import image_engine
 from matrix.checking.keyword_words import ANY, Keyword, make_words
 from matrix.checking.launchers import Command, Start, find_start
+from matrix.checking.python_containers import read_container_call
 from matrix.checking.releases import parse_requirement
 from matrix.checking.shell_script import Beside, ShellReader, no_file
 from matrix.checking.variables import Variables, Word
@@ -66,8 +68,16 @@ def _read_call(
         words = make_words(_iterate_keywords(call, engine, known), engine)
         start = Start(kind="engine", engine=engine, entry=f"{called}(...)", argv=words)
         reader.start(start, call.lineno, env.environment(), 0)
-    elif called in PROCESSES | SHELL_TEXTS and call.args:
+    elif called in PROCESSES | SHELL_TEXTS and call.args and not _names_image(call, known):
         _read_process(call, called, reader, known, env)
+    else:
+        read_container_call(call, reader, known, _make_word)
+
+
+def _names_image(call: ast.Call, known: Mapping[str, Any]) -> bool:
+    """Whether a call named `run` is docker's: its first argument is an engine's image."""
+    value, found = _evaluate(call.args[0], known)
+    return found and isinstance(value, str) and " " not in value and "/" in value and image_engine(value) != ""
 
 
 def _read_process(call: ast.Call, called: str, reader: ShellReader, known: Mapping[str, Any], env: Variables) -> None:

@@ -19,11 +19,13 @@ from matrix.checking.launchers import (
     Command,
     Start,
     Text,
+    find_script,
     find_start,
     split_remote,
 )
 from matrix.checking.lost_environment import drops_environment
 from matrix.checking.releases import parse_requirement
+from matrix.checking.set_variables import expand_to_one, read_into, set_loop
 from matrix.checking.translated import needs_translation, translate_script
 from matrix.checking.variables import Variables, Word, array_words, assign_defaults, expand_word, split_assignment
 from matrix.checking.words import NAME, RawWord, Redirection, Statement, split_statements
@@ -57,6 +59,8 @@ class ShellReader:
         self.files: dict[str, Text] = {}
         self.installed: dict[str, str] = {}
         self.unread_env = ""
+        self.followed: set[str] = set()  # scripts that were read: each once
+        self.documents: list[Text] = []  # here-documents that are not a shell's text: what a program is fed with
         self.ended = 0  # commands for whose end the script has waited
         self.branches = False  # an if or a case came before: of what follows not everything runs
         self.job_gpus = ""  # what the directives of a batch job ask for on each host
@@ -203,6 +207,8 @@ class ShellReader:
             found = Start(kind="engine", engine=engine, entry=f"{entry} (the image's entry point)", argv=words)
         if found is not None:
             self.start(found, line, env, depth + 1)
+        else:
+            self.follow(words, env, depth + 1)
         self.commands[before:] = [
             replace(c, image=c.image or image, gpus=c.gpus or gpus, line=c.line or line, read_as=read_as)
             for c in self.commands[before:]
@@ -223,7 +229,7 @@ class ShellReader:
         if rest is None:
             return
         leading = {
-            a[0]: _expand_to_one(a[2], variables)
+            a[0]: expand_to_one(a[2], variables)
             for raw in statement.words[: len(statement.words) - len(rest)]
             if (a := split_assignment(raw))
         }
@@ -235,16 +241,17 @@ class ShellReader:
         if not words or self._builtin(words, rest, variables) or self._install(words):
             return
         if words[0].text == "for" and len(words) > 3:
-            _set_loop(words, variables)
+            set_loop(words, variables)
             return
         if words[0].text == "read":
-            _read_into(words, statement.redirections, variables)
+            read_into(words, statement.redirections, variables)
             return
         if words[0].text == "eval" and depth < MAX_DEPTH:
             self.read(" ".join(w.text for w in words[1:]), variables, words[0].line, depth + 1)
             return
         found = find_start(words)
         if found is None:
+            self.follow(words, {**variables.environment(), **leading}, depth)
             return
         before = len(self.commands)
         env = {} if drops_environment(words) else {**variables.environment(), **leading}
@@ -278,13 +285,32 @@ class ShellReader:
             return
         name, appends, value = found
         array = array_words(value, variables, self.name)
-        words = array if array is not None else (_expand_to_one(value, variables),)
+        words = array if array is not None else (expand_to_one(value, variables),)
         if appends:
             variables.append(name, words, array=array is not None)
         else:
             variables.assign(name, words)
         if export:
             variables.exported.add(name)
+
+    def follow(self, words: Sequence[Word], env: dict[str, Word], depth: int) -> None:
+        """Read on in a script that the words name, where the text writes it or it lies beside: `bash run.sh MODEL`."""
+        named = find_script(words)
+        if named is None or depth >= MAX_DEPTH or named[0].text in self.followed:
+            return
+        path, arguments = named
+        self.followed.add(path.text)
+        # a ConfigMap has file names, and the command the path of its mount
+        own = next(
+            (t for name, t in self.files.items() if name.rpartition("/")[2] == path.text.rpartition("/")[2]), None
+        )
+        there = own or self._find_file(path.text)
+        if there is None:
+            return
+        inner = Variables({name: (word,) for name, word in env.items()}, set(env))
+        inner.values |= {str(number): (word,) for number, word in enumerate(arguments, 1)}
+        inner.values |= {"@": tuple(arguments), "*": tuple(arguments)}
+        self.read(there.text, inner, there.line, depth + 1)
 
     def _builtin(self, words: list[Word], raws: list[RawWord], variables: Variables) -> bool:
         """`export A=b C`, `declare -x`, `unset`, `set -a`: what changes variables."""
@@ -293,6 +319,9 @@ class ShellReader:
         options = {w.text for w in words[1:] if w.text.startswith("-")}
         export = words[0].text == "export" or "-x" in options
         for raw in raws[1:]:
+            for path in (text for part in raw.parts if part.kind == "command" for text in part.text.split()):
+                if export and self._find_file(path) is not None:  # export $(grep -v '^#' .env | xargs)
+                    self.read_environment(path, raw.line, variables)
             if split_assignment(raw) is not None:
                 self._set(raw, variables, export=export)
             elif (name := raw.literal) and NAME.fullmatch(name):
@@ -314,10 +343,11 @@ class ShellReader:
     def _write_file(self, words: list[Word], redirections: list[Redirection], variables: Variables) -> None:
         """`cat > file <<EOF`, `tee file <<EOF`: the file that a later `--config` names."""
         bodies = [r for r in redirections if r.operator in ("<<", "<<-")]
-        targets = [_expand_to_one(r.target, variables).text for r in redirections if r.operator in (">", ">>", ">|")]
+        targets = [expand_to_one(r.target, variables).text for r in redirections if r.operator in (">", ">>", ">|")]
         if words and words[0].text == "tee":
             targets += [w.text for w in words[1:] if not w.text.startswith("-")]
         for document in bodies:
+            self.documents.append(Text(text=document.body, file=self.name, line=document.body_line))
             if not targets and _reads_script(words):
                 self.read(
                     document.body,
@@ -327,28 +357,6 @@ class ShellReader:
                 )
             for target in targets:
                 self.files[target] = Text(text=document.body, file=self.name, line=document.body_line)
-
-
-def _set_loop(words: Sequence[Word], variables: Variables) -> None:
-    """`for TP in 8`: the one value of the loop; of several nobody knows which counts."""
-    name, values = words[1].text, words[3:]
-    variables.values.pop(name, None)
-    if words[2].text == "in" and len(values) == 1 and values[0].known:
-        variables.assign(name, (values[0],))
-
-
-def _read_into(words: Sequence[Word], redirections: Sequence[Redirection], variables: Variables) -> None:
-    """`read -r -d '' ARGS <<EOF` takes the whole document; of any other `read` the value is not in the text."""
-    names = [word.text for word in words[1:] if NAME.fullmatch(word.text)]
-    for name in names:
-        variables.values.pop(name, None)
-    document = next((r for r in redirections if r.operator in ("<<", "<<-")), None)
-    if len(names) == 1 and document is not None and "-d" in [word.text for word in words]:
-        escaped = document.body.replace('"', '\\"')
-        statements, _ = split_statements(f'"{escaped}"' if not document.quoted else "", "", document.body_line)
-        raw = statements[0].words[0] if statements and statements[0].words else None
-        text = _expand_to_one(raw, variables) if raw is not None else Word(document.body, document.body_line)
-        variables.assign(names[0], (text,))
 
 
 def _reads_script(words: Sequence[Word]) -> bool:
@@ -363,18 +371,12 @@ def _reads_script(words: Sequence[Word]) -> bool:
     return names[0] == "sbatch" or any(name in SHELLS for name in names)
 
 
-def read_script(text: str, name: str, beside: Beside = no_file) -> tuple[list[Command], list[Problem]]:
+def read_script(text: str, name: str, beside: Beside = no_file) -> ShellReader:
     """Read every engine that the text of a shell script (or a single line) starts."""
     reader = ShellReader(name, beside)
     reader.job_gpus = read_job_gpus(text)
     reader.read(translate_script(text, name) if needs_translation(text, name) else text)
-    return reader.commands, reader.problems
-
-
-def _expand_to_one(raw: RawWord, variables: Variables) -> Word:
-    """Expand a value into one word: a shell does not split an assignment."""
-    found = expand_word(replace(raw, parts=tuple(replace(p, quoted=True) for p in raw.parts), quoted=True), variables)
-    return Word(" ".join(w.text for w in found), raw.line, tuple(h for w in found for h in w.holes))
+    return reader
 
 
 def _names_program(words: tuple[Word, ...]) -> bool:

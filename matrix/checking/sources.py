@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from matrix.checking.dockerfile import is_dockerfile, read_dockerfile
-from matrix.checking.launchers import Circumstance, Command, find_start
+from matrix.checking.launchers import Circumstance, Command, Text, find_start
+from matrix.checking.other_forms import find_form
 from matrix.checking.shell_script import Beside, ShellReader, no_file, read_script
 from matrix.checking.unit_file import is_unit, read_unit
 from matrix.checking.variables import Variables, words_of
@@ -19,9 +20,9 @@ FENCE: Final = re.compile(
 SHELLS: Final = frozenset(("", "bash", "sh", "shell", "console", "shell-session", "zsh", "text"))
 # A shell escapes the carriage return, and the line ends; `#!/bin/bash\r` names a program that is nowhere.
 BROKEN: Final = re.compile(r"\\\r\n|\A#![^\n]*\r\n")
-JSON_TEXT: Final = re.compile(r'\A\s*(?:\[\s*)?\{\s*"[\w:.-]+"\s*:')
-OF_KUBERNETES: Final = re.compile(r'"(apiVersion|services)"\s*:')
-HCL: Final = re.compile(r"\.(nomad|hcl|tf|tofu)$|^\s*[a-z]+(?:\s+\"[^\"\n]+\")*\s*\{\s*$", re.I | re.M)
+FIRST_LINE: Final = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*+(?:---|- |\{\{|%YAML|[\w.\"'/-]+\s*:(?:\s|$))")
+IMAGE: Final = re.compile(r"\bimage\b|\bvllm\b|\bsglang\b")
+MOST_WRITTEN: Final = 20  # here-documents of one script that are manifests
 PYTHON_NAME: Final = re.compile(r"\.py[w3]?$", re.IGNORECASE)
 PYTHON_TEXT: Final = re.compile(r"^(?:from (?:vllm|sglang)\b[\w.]* import |import (?:vllm|sglang|subprocess)\b)", re.M)
 YAML_NAME: Final = re.compile(r"\.ya?ml$", re.IGNORECASE)
@@ -38,21 +39,12 @@ def read_text(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
     """
     broken = BROKEN.search(text)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
-    if YAML_NAME.search(name) or (YAML_TEXT.search(text) and not text.lstrip().startswith("#!") and _is_yaml(text)):
+    if YAML_NAME.search(name) or (not text.lstrip().startswith("#!") and _is_manifest(text)):
         from matrix.checking.yaml_services import read_services  # late: a line on a terminal needs no YAML
 
         return read_services(text, name, beside)
-    if JSON_TEXT.match(text):  # kubectl, compose, ECS and Nomad take JSON, which is YAML
-        return _read_json(text, name, beside)
-    if HCL.search(name) or HCL.search(text):
-        from matrix.checking.hcl_nodes import compose_hcl, is_hcl  # late: needs a reader of YAML
-        from matrix.checking.yaml_services import read_documents
-
-        if is_hcl(text, name):
-            documents, problems = compose_hcl(text, name)
-            reader = ShellReader(name, beside)
-            reader.problems += problems
-            return read_documents(documents, reader, tasks=True)
+    if (read_form := find_form(text, name)) is not None:
+        return read_form(text, name, beside)
     if may_be_python(text, name):
         from matrix.checking.python_program import read_python
 
@@ -63,7 +55,10 @@ def read_text(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
         return read_unit(text, name, beside)
     if FENCE.search(text):
         return _fences(text, name)
-    commands, problems = read_script(text, name, beside)
+    reader = read_script(text, name, beside)
+    for document in reader.documents[:MOST_WRITTEN]:
+        reader.commands += _read_written(document, beside)
+    commands, problems = reader.commands, reader.problems
     if broken is not None:
         # what is meant is judged, so that one cause is told and not the words that a broken line lacks
         line = text.count("\n", 0, broken.start()) + 1
@@ -72,20 +67,21 @@ def read_text(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
     return commands, problems
 
 
-def _read_json(text: str, name: str, beside: Beside) -> tuple[list[Command], list[Problem]]:
-    from matrix.checking.yaml_nodes import compose_documents  # late: a line on a terminal needs no YAML
-    from matrix.checking.yaml_services import read_documents, read_services
+def _read_written(document: Text, beside: Beside) -> list[Command]:
+    """Read a manifest, a compose file or a job that a script writes or feeds to a program (`kubectl apply -f -`)."""
+    text = document.text
+    if IMAGE.search(text) is None or not (_is_manifest(text) or find_form(text, "") is not None):
+        return []
+    # empty lines in front: what is found stands where it stands in the script
+    return read_text("\n" * (document.line - 1) + text, document.file, beside)[0]
 
-    if OF_KUBERNETES.search(text):
-        return read_services(text, name, beside)
-    documents, problems = compose_documents(text, name)
-    reader = ShellReader(name, beside)
-    reader.problems += problems
-    return read_documents(documents, reader, tasks=True)
+
+def _is_manifest(text: str) -> bool:
+    return YAML_TEXT.search(text) is not None and _is_yaml(text) and FIRST_LINE.match(text) is not None
 
 
 def _is_yaml(text: str) -> bool:
-    held = r"^\s+(image|containers|spec|services|script|engine_kwargs)\s*:|^(services|run|commands|jobs)\s*:"
+    held = r"^[ \t-]+(image|containers|spec|services|script|engine_kwargs)\s*:|^(services|run|commands|jobs)\s*:"
     return re.search(held, text, re.M) is not None
 
 
@@ -105,7 +101,9 @@ def read_words(
     if found is not None:
         reader.start(found, 0, {}, 0)
     elif len(words) == 1:  # the whole line in quotes
-        return read_script(words[0], name, beside)
+        reader = read_script(words[0], name, beside)
+    else:
+        reader.follow(words_of(words), {}, 0)
     return reader.commands, reader.problems
 
 

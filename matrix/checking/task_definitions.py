@@ -7,7 +7,8 @@ gives it environment and GPUs: Nomad writes both beside `config`, ECS within the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import yaml
@@ -22,6 +23,10 @@ from matrix.checking.yaml_nodes import MAX_DEPTH, Node, iterate_items, line_of, 
 # What docker itself understands: `command` stands behind the image's entry point. Kubernetes' `command` replaces it.
 OF_DOCKER: Final = frozenset({"driver", "containerdefinitions"})
 RESOURCES: Final = ("resources", "resourcerequirements", "devices", "device")
+# What may stand in front of the program, the program, its words; by bare names.
+IMAGES: Final = ("image", "imageuri", "imagename")
+WORDS: Final = (("entrypoint",), ("command", "cmd", "script", "program"), ("args", "arguments", "dockerargs"))
+OF_SAGEMAKER: Final = re.compile(r"SM_(?:VLLM|SGLANG)_([A-Z0-9_]+)")
 SHARED: Final = frozenset({"ipcmode", "shmsize", "sharedmemorysize"})
 AMOUNTS: Final = ("count", "value")
 INTRINSICS: Final = frozenset({"!Ref", "!Sub", "!GetAtt", "!Join", "!If", "!FindInMap", "!ImportValue"})
@@ -52,12 +57,12 @@ def _read_node(
 
 def _read_task(inside: tuple[Node, ...], names: frozenset[str], reader: ShellReader) -> None:
     node = inside[-1]
-    image = _word(_get(node, "image"))
-    first, command, args = (_words(_get(node, name)) for name in ("entrypoint", "command", "args"))
-    words = (*first, *command, *args)
+    image = next((word for name in IMAGES if (word := _word(_get(node, name))) is not None), None)
+    first, command, args = (tuple(w for name in names for w in _words(_get(node, name))) for names in WORDS)
+    env = {name: word for holder in inside for name, word in _read_environment(holder)}
+    words = (*first, *command, *args) or _read_options(env)
     if not words or not (image_engine(image.text) if image is not None else find_start(words)):
         return
-    env = {name: word for holder in inside for name, word in _read_environment(holder)}
     gpus = next((found for holder in reversed(inside) if (found := _find_gpus(holder))), "")
     before, at = len(reader.commands), words[0].line or line_of(node)
     own = bool(first) or (bool(command) and not names & OF_DOCKER)
@@ -65,6 +70,17 @@ def _read_task(inside: tuple[Node, ...], names: frozenset[str], reader: ShellRea
     if image is not None and names & OF_DOCKER and not names & SHARED and not _shares_memory(node):
         little = Circumstance(id="container_with_little_shared_memory", subject="image", line=line_of(node))
         reader.add_circumstances(before, (little,))
+
+
+def _read_options(env: Mapping[str, Word]) -> tuple[Word, ...]:
+    """SM_VLLM_TENSOR_PARALLEL_SIZE=8 of SageMaker's images -> --tensor-parallel-size 8."""
+    found: list[Word] = []
+    for name, word in env.items():
+        option = OF_SAGEMAKER.fullmatch(name)
+        if option is not None and word.text.lower() != "false":
+            found.append(Word(f"--{option[1].lower().replace('_', '-')}", word.line))
+            found += [word] if word.text.lower() != "true" else []
+    return tuple(found)
 
 
 def _shares_memory(node: Node) -> bool:
@@ -77,6 +93,10 @@ def _read_environment(holder: Node) -> Iterator[tuple[str, Word]]:
         if _bare(key) not in ("env", "environment"):
             continue
         for entry in read_sequence(value) or [value]:
+            if (pair := read_scalar(entry)) is not None and "=" in pair:  # NAME=value of docker
+                written, _, text = pair.partition("=")
+                yield written, Word(text, line_of(entry), (written,) if "{{" in text else ())
+                continue
             name = read_scalar(_get(entry, "name"))
             if name is not None:
                 # valueFrom: set, but not here

@@ -16,12 +16,15 @@ from matrix.checking.makefile import is_makefile, translate_makefile
 
 QUOTES: Final = "\"'"
 FISH: Final = re.compile(r"\.fish$|\A#!.*\bfish\b")
-POWERSHELL: Final = re.compile(r"\.ps1$|^\s*\$env:\w+\s*=", re.M | re.I)
-BATCH: Final = re.compile(r"\.(bat|cmd)$|\A@echo off|^\s*(?:rem|set) .*\n(?:.*\n)*?.*\^\s*$", re.M | re.I)
+POWERSHELL: Final = re.compile(r"\.ps1$|^[ \t]*\$env:\w+\s*=", re.M | re.I)
+BATCH: Final = re.compile(r"\.(bat|cmd)$|\A@echo off", re.I)
+# Together they are cmd's: each alone is also found in other shells' texts.
+BATCH_LINE: Final = re.compile(r"^[ \t]*(?:rem|set) ", re.M | re.I)
+BATCH_END: Final = re.compile(r"\^[ \t]*$", re.M)
 TEMPLATE: Final = re.compile(r"\{\{-?\s*([^{}]*?)\s*-?\}\}")
-FISH_SET: Final = re.compile(r"^(\s*)set\s+((?:-{1,2}[a-z]+\s+)*)(\w+)\s+(\S.*)$", re.M)
-POWERSHELL_SET: Final = re.compile(r"^(\s*)\$env:(\w+)\s*=\s*(.+)$", re.M | re.I)
-BATCH_SET: Final = re.compile(r'^(\s*)set\s+"?(\w+)=([^"\n]*)"?\s*$', re.M | re.I)
+FISH_SET: Final = re.compile(r"^([ \t]*)set\s+((?:-{1,2}[a-z]+\s+)*)(\w+)\s+(\S.*)$", re.M)
+POWERSHELL_SET: Final = re.compile(r"^([ \t]*)\$env:(\w+)\s*=\s*(.+)$", re.M | re.I)
+BATCH_SET: Final = re.compile(r'^([ \t]*)set\s+"?(\w+)=([^"\n]*)"?\s*$', re.M | re.I)
 JUST_SET: Final = re.compile(r"^(\w[\w-]*)\s*:=\s*(['\"])(.*?)\2\s*$", re.M)
 JUST_DEFAULT: Final = re.compile(r"\s\$?(\w[\w-]*)=(['\"])(.*?)\2(?=[^\n]*:\s*$)", re.M)
 
@@ -46,13 +49,13 @@ def translate_script(text: str, name: str) -> str:
             text = _continue_lines(text.replace("\\", "/"), "`")
             text = POWERSHELL_SET.sub(r"\1export \2=\3", text)
             text = re.sub(r"\$env:(\w+)", r"${\1}", text, flags=re.I)
-            text = re.sub(r"^(\s*)(?:&|Start-Process)\s+", r"\1", text, flags=re.M)
+            text = re.sub(r"^([ \t]*)(?:&|Start-Process)\s+", r"\1", text, flags=re.M)
         case "batch":
             text = _continue_lines(text.replace("\\", "/"), "^")
             text = BATCH_SET.sub(r'\1export \2="\3"', text)
             text = re.sub(r"%(\w+)%", r"${\1}", text)
-            text = re.sub(r"^(\s*)(?:rem\b|::)", r"\1#", text, flags=re.M | re.I)
-            text = re.sub(r"^(\s*)(?:call|start(?: \"[^\"]*\")?(?: /\w+)*)\s+", r"\1", text, flags=re.M | re.I)
+            text = re.sub(r"^([ \t]*)(?:rem\b|::)", r"\1#", text, flags=re.M | re.I)
+            text = re.sub(r"^([ \t]*)(?:call|start(?: \"[^\"]*\")?(?: /\w+)*)\s+", r"\1", text, flags=re.M | re.I)
     return fill_templates(text)
 
 
@@ -74,6 +77,8 @@ def _find_dialect(text: str, name: str) -> str:
     for pattern, dialect in ((FISH, "fish"), (POWERSHELL, "powershell"), (BATCH, "batch")):
         if pattern.search(name) or pattern.search(text):
             return dialect
+    if BATCH_LINE.search(text) and BATCH_END.search(text):
+        return "batch"
     return "make" if is_makefile(text, name) else ""
 
 

@@ -89,3 +89,21 @@ def test_a_template_in_a_manifest_is_open() -> None:
     ((command,), _) = read_text(text, "pod.yaml")
     assert command.argv[-1].holes
     assert judge(command).verdict != "wrong"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "client.containers.run('vllm/vllm-openai:v1', ['/w', '-tp', '8'], detach=True)",
+        "client.containers.run('vllm/vllm-openai:v1', '/w -tp 8')",
+        "docker.Container('glm', image='vllm/vllm-openai:v1', command=['/w', '-tp', '8'])",
+        "KubernetesPodOperator(image='vllm/vllm-openai:v1', cmds=['vllm', 'serve'], arguments=['/w', '-tp', '8'])",
+        "w = ['/w', '-tp', '8']\nDockerOperator(image='vllm/vllm-openai:v1', command=w, environment={'A': 'b'})",
+    ],
+)
+def test_a_call_that_starts_an_engines_image(call: str) -> None:
+    ((command,), _) = read_text(f"import docker\n{call}\n", "x.py")
+    assert [word.text for word in command.argv] == ["/w", "-tp", "8"]
+    assert command.image is not None
+    assert "entry_point_twice" not in {noted.id for noted in command.circumstances}
+    assert ("A" in command.env) == ("environment" in call)

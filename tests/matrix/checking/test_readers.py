@@ -360,3 +360,61 @@ def test_templates_of_compose_are_one_word_each() -> None:
     text = "services:\n  a:\n    image: vllm/vllm-openai:{{ t }}\n    command: --model {{ m }} -tp {{ tp }} -dcp 3\n"
     command = read_one(text, "docker-compose.yml")
     assert [w.known for w in command.argv] == [True, False, True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "./serve.sh /w",
+        "bash -e serve.sh /w",
+        "exec ./serve.sh /w",
+        "docker run -v .:/a vllm/vllm-openai bash serve.sh /w",
+    ],
+)
+def test_a_script_beside_is_followed_with_its_arguments(line: str) -> None:
+    ((command,), _) = read_text(line, "run.sh", lambda path: 'vllm serve "$1" "$@"' if "serve.sh" in path else None)
+    assert argv(command) == ["/w", "/w"]
+
+
+def test_a_script_that_starts_itself_is_read_once() -> None:
+    ((command,), _) = read_text("./a.sh\n./a.sh\n", "run.sh", lambda path: "vllm serve /w\n./a.sh\n./a.sh\n")
+    assert argv(command) == ["/w"]
+
+
+def test_a_configmaps_script_is_what_the_container_runs() -> None:
+    text = """
+    kind: ConfigMap
+    data:
+      run.sh: exec vllm serve /w
+    ---
+    kind: Pod
+    spec:
+      containers:
+      - image: vllm/vllm-openai:v0.33.0
+        command: [bash, /scripts/run.sh]
+    """
+    command = read_one(text, "x.yaml")
+    assert argv(command) == ["/w"]
+    assert command.image is not None
+
+
+def test_a_file_that_export_reads_is_exported() -> None:
+    ((command,), _) = read_text(
+        "export $(grep -v '^#' .env | xargs)\nvllm serve /w", "a.sh", lambda path: "A=b\n" if path == ".env" else None
+    )
+    assert command.env["A"].text == "b"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "systemd-run --unit=glm --setenv=A=b vllm serve /w",
+        "systemd-run -E A=b vllm serve /w",
+        "docker exec -it -e A=b box vllm serve /w",
+        "docker exec --env A=b box bash -c 'vllm serve /w'",
+        "mpirun -n 8 -x A=b -x PATH trtllm-llmapi-launch trtllm-serve /w",
+        "srun -N1 --export=ALL,A=b vllm serve /w",
+    ],
+)
+def test_what_a_program_in_front_sets_is_the_engines(line: str) -> None:
+    assert read_one(line).env["A"].text == "b"
