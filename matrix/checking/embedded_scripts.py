@@ -19,7 +19,7 @@ import yaml
 
 from matrix.checking.containers import image_engine
 from matrix.checking.keyword_words import Keyword, make_words
-from matrix.checking.launchers import STARTS, Start, find_start
+from matrix.checking.launchers import STARTS, Start, Text, find_start
 from matrix.checking.shell_script import ShellReader
 from matrix.checking.translated import fill_templates
 from matrix.checking.variables import Variables, Word
@@ -44,6 +44,7 @@ SCRIPT_KEY: Final = re.compile(
 )
 ENVIRONMENT_KEYS: Final = ("env", "envs", "environment", "variables")
 INNER_KEYS: Final = ("serveConfigV2",)
+MANIFEST_KEYS: Final = ("values", "manifest", "yaml_body", "user_data", "userData", "cloud_init")
 GPU_KEYS: Final = ("accelerators", "gpu", "gpus")
 GPU_COUNT: Final = re.compile(r"[A-Za-z][\w .-]*:(\d{1,3})")
 IMAGE_KEYS: Final = ("image", "image_id")
@@ -73,6 +74,8 @@ def _read_node(node: Node, reader: ShellReader, env: Environment, seen: set[int]
     if (kwargs := get_node(node, "engine_kwargs")) is not None:
         _read_engine(node, kwargs, reader, env)
     for key, value in iterate_items(node):
+        if key in MANIFEST_KEYS:
+            _keep_manifests(value, reader)
         if key in INNER_KEYS and (text := read_scalar(value)):
             for inner in compose_documents(text, reader.name)[0]:
                 _read_node(inner, reader, env, set(), depth + 1)
@@ -116,6 +119,14 @@ def _read_environment(node: Node) -> dict[str, Word]:
             open_ = text is None or "{{" in text or "$" in text
             found[name] = Word(f"${name}" if open_ else text or "", line_of(value), (name,) if open_ else ())
     return found
+
+
+def _keep_manifests(node: Node, reader: ShellReader) -> None:
+    """Keep YAML that stands as a text in a program's file: values of a chart, a manifest, a machine's user data."""
+    for scalar in read_sequence(node) or [node]:
+        text = read_scalar(scalar)
+        if text is not None and "\n" in text:
+            reader.documents.append(Text(text=text, file=reader.name, line=line_of(scalar)))
 
 
 def _list_words(node: Node) -> Iterator[tuple[Word, ...]]:

@@ -16,6 +16,11 @@ HANDS_ON: Final = frozenset({"-e", "--env", "-E", "--setenv", "-x", "-genv", "--
 def read_handed_on(options: Sequence[Word]) -> dict[str, Word]:
     """`-e A=b`, `--setenv=A=b`, `-x A=b`, `--export=ALL,A=b` -> what a program in front sets for what it starts."""
     found: dict[str, Word] = {}
+    names = [word.text for word in options]
+    # `runuser -u llm -- env A=b vllm serve`: a program among them that sets it
+    for word in options[names.index("env") + 1 :] if "env" in names else ():
+        if (pair := ASSIGNMENT.fullmatch(word.text)) is not None and not word.text.startswith("-"):
+            found[pair[1]] = Word(pair[2], word.line, word.holes)
     for word, after in pairwise((*options, Word(""))):
         name, equals, glued = word.text.partition("=")
         if name not in HANDS_ON:

@@ -15,6 +15,7 @@ from matrix.checking.environment_file import note_docker_file, read_environment_
 from matrix.checking.jobs import read_job_gpus, read_step_gpus, read_step_image
 from matrix.checking.launchers import (
     CONTAINERS,
+    STARTS,
     Circumstance,
     Command,
     Start,
@@ -33,6 +34,7 @@ from matrix.errors import Problem
 
 Beside = Callable[[str], str | None]  # the text of a file that the read text names, where it is there
 MAX_DEPTH: Final = 6  # scripts in `bash -c` in containers in scripts
+MOST_WRITTEN: Final = 20  # scripts that a script writes
 MAX_COMMANDS: Final = 50
 MOST_SHOWN: Final = 4  # words of a command that is none
 OPTION: Final = re.compile(r"--?[A-Za-z]")
@@ -376,6 +378,14 @@ def read_script(text: str, name: str, beside: Beside = no_file) -> ShellReader:
     reader = ShellReader(name, beside)
     reader.job_gpus = read_job_gpus(text)
     reader.read(translate_script(text, name) if needs_translation(text, name) else text)
+    for path, file in tuple(reader.files.items())[:MOST_WRITTEN]:
+        # what it writes and another program runs: cloud tools, cron, a service
+        if (
+            file.text.startswith("#!")
+            and path not in reader.followed
+            and (STARTS.search(file.text) or "docker run" in file.text)
+        ):
+            reader.read(file.text, Variables(), file.line, 1)
     return reader
 
 

@@ -15,7 +15,7 @@ import yaml
 
 from matrix.checking.containers import image_engine
 from matrix.checking.helm_values import read_word, read_words
-from matrix.checking.launchers import Circumstance, find_start
+from matrix.checking.launchers import STARTS, Circumstance, find_start
 from matrix.checking.shell_script import ShellReader
 from matrix.checking.variables import Word
 from matrix.checking.yaml_nodes import MAX_DEPTH, Node, iterate_items, line_of, read_scalar, read_sequence, walk_nodes
@@ -58,9 +58,13 @@ def _read_node(
 def _read_task(inside: tuple[Node, ...], names: frozenset[str], reader: ShellReader) -> None:
     node = inside[-1]
     image = next((word for name in IMAGES if (word := _word(_get(node, name))) is not None), None)
+    image = image or _word(_get(_get(node, "image"), "location"))  # of AWS Copilot
     first, command, args = (tuple(w for name in names for w in _words(_get(node, name))) for names in WORDS)
     env = {name: word for holder in inside for name, word in _read_environment(holder)}
     words = (*first, *command, *args) or _read_options(env)
+    # lines of a shell are no words: they are read as scripts
+    if any(" " in word.text and STARTS.search(word.text) for word in command[:1]):
+        return
     if not words or not (image_engine(image.text) if image is not None else find_start(words)):
         return
     gpus = next((found for holder in reversed(inside) if (found := _find_gpus(holder))), "")

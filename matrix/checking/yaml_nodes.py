@@ -101,6 +101,19 @@ def walk_nodes(node: Node) -> Iterator[Node]:
         waiting += reversed(children)
 
 
+def find_duplicates(document: Node, name: str) -> Iterator[Problem]:
+    """Yield each key that stands twice in one mapping: compose and kubectl refuse the file."""
+    for node in walk_nodes(document):
+        seen: dict[str, int] = {}
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if not isinstance(key, yaml.ScalarNode) or key.value == "<<":
+                continue
+            if key.value in seen:
+                text = f"duplicate key {key.value!r}, first on line {seen[key.value]}"
+                yield Problem(name, line_of(key), "", text)
+            seen.setdefault(key.value, line_of(key))
+
+
 def make_plain(node: Node | None, budget: int = MAX_NODES) -> object:
     """Plain data of a node, with YAML 1.2's numbers and booleans; bounded."""
     return _make_plain(node, [budget])

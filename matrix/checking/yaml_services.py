@@ -21,6 +21,7 @@ from matrix.checking.words import split_statements
 from matrix.checking.yaml_nodes import (
     Node,
     compose_documents,
+    find_duplicates,
     get_node,
     iterate_items,
     line_of,
@@ -34,6 +35,8 @@ MAX_CONTAINERS: Final = 100
 COMPOSE: Final = re.compile(
     r"\$\$|\$\{(?P<name>[A-Za-z_]\w*)(?:(?P<op>:?[-?+])(?P<word>[^}]*))?\}|\$(?P<bare>[A-Za-z_]\w*)"
 )
+# The first line that says something is a key, or an entry of a list: YAML, and no script.
+INNER_TEXT: Final = re.compile(r"(?:[ \t]*(?:#(?!!)[^\n]*)?\n)*+(?:- )?[\w.-]+:(?:\s|$)")
 REFERENCES: Final = (("configMapRef", "name"), ("secretRef", "name"))
 KUBERNETES: Final = re.compile(r"\$\$\(|\$\((?P<name>[A-Za-z_][\w.-]*)\)")
 
@@ -42,7 +45,7 @@ def read_services(text: str, name: str, beside: Beside = no_file) -> tuple[list[
     """Read every container of every document; what is no container is passed over."""
     documents, problems = compose_documents(text, name)
     reader = ShellReader(name, beside)
-    reader.problems += problems
+    reader.problems += [*problems, *(found for document in documents for found in find_duplicates(document, name))]
     for document in documents:
         if read_scalar(get_node(document, "kind")) == "ConfigMap":
             for key, value in iterate_items(get_node(document, "data")):
@@ -51,9 +54,12 @@ def read_services(text: str, name: str, beside: Beside = no_file) -> tuple[list[
 
 
 def read_documents(
-    documents: list[Node], reader: ShellReader, *, tasks: bool = False
+    documents: list[Node], reader: ShellReader, *, tasks: bool = False, inner: bool = False
 ) -> tuple[list[Command], list[Problem]]:
-    """Read every container of the documents; `tasks`: what has no containers is a scheduler's, not a chart's."""
+    """Read every container of the documents; `tasks`: what has no containers is a scheduler's, not a chart's.
+
+    `inner`: they stand as a text in another file, and texts within them are not looked into again.
+    """
     containers = [found for document in documents for found in _containers(document)]
     # what compose itself puts in place of ${NAME}: a file beside it, besides the shell's own variables
     outside = dict(read_environment_file(reader.beside(".env") or ""))
@@ -64,6 +70,10 @@ def read_documents(
             read_values(document, reader)
     if not reader.commands:
         _read_other_programs(documents, reader)
+    if not inner:
+        kept, reader.documents = reader.documents[:MAX_CONTAINERS], []
+        for text in (text for text in kept if INNER_TEXT.match(text.text)):
+            read_documents(compose_documents(text.text, reader.name)[0], reader, inner=True)
     return reader.commands, reader.problems
 
 

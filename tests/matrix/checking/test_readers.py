@@ -414,7 +414,14 @@ def test_a_file_that_export_reads_is_exported() -> None:
         "docker exec --env A=b box bash -c 'vllm serve /w'",
         "mpirun -n 8 -x A=b -x PATH trtllm-llmapi-launch trtllm-serve /w",
         "srun -N1 --export=ALL,A=b vllm serve /w",
+        "runuser -u llm -- env A=b vllm serve /w",
     ],
 )
 def test_what_a_program_in_front_sets_is_the_engines(line: str) -> None:
     assert read_one(line).env["A"].text == "b"
+
+
+def test_a_key_that_stands_twice_is_a_problem_with_its_line() -> None:
+    text = "services:\n  a:\n    image: vllm/vllm-openai:v1\n    command: /w\n    command: /v\n"
+    _, problems = read_text(text, "c.yaml")
+    assert [(p.line, p.message) for p in problems] == [(5, "duplicate key 'command', first on line 4")]
