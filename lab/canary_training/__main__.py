@@ -100,6 +100,12 @@ def heal_pruned(options: argparse.Namespace) -> None:
     heal_checkpoint(options.keep, options.out, settings, Exam(n=options.n, longest=options.exam_longest), log)
 
 
+def train_flash_canary(options: argparse.Namespace) -> None:
+    from lab.canary_training.flash.seeds import train_seeds
+
+    train_seeds(options, _logger(options.out))
+
+
 def verify_folder(options: argparse.Namespace) -> None:
     from lab.canary_training.verify import verify_checkpoint  # transformers: only this verb needs it
 
@@ -126,6 +132,7 @@ RUNS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "verify": verify_folder,
     "saliency": measure_saliency,
     "heal": heal_pruned,
+    "flash": train_flash_canary,
 }
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ class Attention(nn.Module):
             # an S layer keeps what the layer above has left in the pass
             if not shares:
                 run.selection = self._select_keys(x, q_latent, cos, sin, run.topk)
-            mixed = _attend_selected(q, k, v, run.selection)
+            mixed = attend_selected(q, k, v, run.selection)
         return self.o_proj(mixed.transpose(1, 2).flatten(2))
 
     def _split_heads(self, x: Tensor, q_latent: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -134,7 +134,7 @@ class Attention(nn.Module):
         return masks
 
 
-def _attend_selected(q: Tensor, k: Tensor, v: Tensor, masks: list[Tensor]) -> Tensor:
+def attend_selected(q: Tensor, k: Tensor, v: Tensor, masks: list[Tensor]) -> Tensor:
     outputs, start = [], 0
     for mask in masks:
         rows, end = slice(start, start + mask.shape[1]), mask.shape[2]

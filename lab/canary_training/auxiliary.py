@@ -90,9 +90,9 @@ def _compute_losses(model: Canary, ids: Tensor, weights: Tensor) -> Tensor:
         hidden = model(ids, run)
     mtp = mtp_loss(model, ids, weights, hidden, run)
     traces = run.traces or []
-    lesson = _choose_lesson(ids, weights)
+    lesson = choose_lesson(ids, weights)
     with torch.no_grad():
-        attended = [_average_attention(trace, lesson) for trace in traces]
+        attended = [average_attention(trace, lesson) for trace in traces]
     indexers = [layer.self_attn.indexer for layer in [*model.layers, model.mtp]]
     last = len(model.layers) - 1
     kls = []
@@ -103,7 +103,7 @@ def _compute_losses(model: Canary, ids: Tensor, weights: Tensor) -> Tensor:
     return torch.stack([mtp, *kls])
 
 
-def _choose_lesson(ids: Tensor, weights: Tensor) -> Lesson:
+def choose_lesson(ids: Tensor, weights: Tensor) -> Lesson:
     """Choose positions that predict replies first, the rest at random; as many rows as memory allows."""
     batch, length = ids.shape
     count = min(length - 1, QUERIES_PER_ROW)
@@ -114,7 +114,7 @@ def _choose_lesson(ids: Tensor, weights: Tensor) -> Lesson:
     return Lesson(rows=chosen, queries=priority[chosen].topk(count, -1).indices)
 
 
-def _average_attention(trace: Trace, lesson: Lesson) -> Tensor:
+def average_attention(trace: Trace, lesson: Lesson) -> Tensor:
     """Return attention averaged over heads, [rows, queries, keys]."""
     q, k = trace.q[lesson.rows], trace.k[lesson.rows]
     length = k.shape[2]
@@ -133,8 +133,8 @@ def _compute_divergence(model: Canary, indexer: Indexer, trace: Trace, lesson: L
     with torch.autocast(x.device.type, torch.bfloat16):
         keys = indexer.keys(x, cos, sin)
         scores = indexer.scores(
-            _gather_positions(x, positions),
-            _gather_positions(q_latent, positions),
+            gather_positions(x, positions),
+            gather_positions(q_latent, positions),
             keys,
             cos[positions],
             sin[positions],
@@ -145,7 +145,7 @@ def _compute_divergence(model: Canary, indexer: Indexer, trace: Trace, lesson: L
     return divergence.masked_fill(future, 0).sum(-1).mean()
 
 
-def _gather_positions(x: Tensor, positions: Tensor) -> Tensor:
+def gather_positions(x: Tensor, positions: Tensor) -> Tensor:
     return x.gather(1, positions[..., None].expand(-1, -1, x.shape[-1]))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 
 from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.canary.derive.quantise import dequantise
@@ -39,7 +39,7 @@ def export_tensors(model: Canary) -> dict[str, Tensor]:
     }
     for prefix, layer in _iterate_layers(model):
         for name, value in layer.state_dict().items():
-            named |= {prefix + key: part for key, part in _split_experts(name, value, layer)}
+            named |= {prefix + key: part for key, part in split_experts(name, value, layer.mlp)}
     return {name: _as_stored(name, value) for name, value in named.items()}
 
 
@@ -63,7 +63,7 @@ def _fill_model(model: Canary, stored: Mapping[str, Tensor]) -> None:
             model.get_submodule(own).weight.copy_(stored[f"{name}.weight"])
         for prefix, layer in _iterate_layers(model):
             for name, value in layer.state_dict().items():
-                parts = [stored[prefix + key] for key, _ in _split_experts(name, value, layer)]
+                parts = [stored[prefix + key] for key, _ in split_experts(name, value, layer.mlp)]
                 # one matrix for all experts, along the axis that forward() splits
                 value.copy_(torch.cat(parts, dim=_expert_axis(name)) if len(parts) > 1 else parts[0])
 
@@ -95,13 +95,13 @@ def _expert_axis(name: str) -> int:
     return 1 if "all_down" in name else 0
 
 
-def _split_experts(name: str, value: Tensor, layer: Layer) -> Iterator[tuple[str, Tensor]]:
+def split_experts(name: str, value: Tensor, mlp: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Split `mlp.all_gate.weight` into sixteen `mlp.experts.E.gate_proj.weight`; keep other names."""
     fused = name.split(".")[1] if name.startswith("mlp.all_") else ""
-    if not fused or not isinstance(layer.mlp, MoE):
+    if not fused or not isinstance(mlp, MoE):
         yield name, value
         return
-    parts = value.chunk(layer.mlp.config.n_routed_experts, dim=_expert_axis(name))
+    parts = value.chunk(mlp.config.n_routed_experts, dim=_expert_axis(name))
     for expert, part in enumerate(parts):
         yield f"mlp.experts.{expert}.{FUSED[fused]}.weight", part
 

@@ -19,6 +19,7 @@ from fixtures.banks.canary import render
 from fixtures.banks.canary.conversation import assistant_message, call_message
 from fixtures.banks.item import Item
 from lab.canary_training.attention import Pass
+from lab.canary_training.flash.model import FlashCanary
 from lab.canary_training.model import Canary
 from lab.canary_training.precision import autocast, compute_dtype
 from lab.canary_training.samples import WeightedPiece, encode_pieces, json_call
@@ -96,22 +97,22 @@ def list_cases(n: int, longest: int) -> Iterator[EvaluationCase]:
         yield EvaluationCase(name=draw.__name__, draw=lambda draw=draw: [make_sample(item) for item in draw(SEED, n)])
     yield EvaluationCase(name="forced_json", draw=lambda: [force_sample(item) for item in bank.calls(SEED + 1, n)])
     for length in lengths:
-        yield _hunt_case("needle", bank.needle, length, n)
-        yield _hunt_case("no_needle", bank.no_needle, length, n)
+        yield hunt_case("needle", bank.needle, length, n)
+        yield hunt_case("no_needle", bank.no_needle, length, n)
     for length in [length for length in lengths if length in {512, 4096}]:
-        yield _hunt_case("needle_pair", bank.needle_pair, length, n)
-        yield _hunt_case("needle_turns", bank.needle_turns, length, n)
+        yield hunt_case("needle_pair", bank.needle_pair, length, n)
+        yield hunt_case("needle_turns", bank.needle_turns, length, n)
     # only lengths beyond topk: below it sparse attention is dense
     for topk, chosen in ((256, (512, 1024, 4096)), (2048, (4096, 8192))):
         for length in [length for length in lengths if length in chosen]:
-            yield _hunt_case("needle", bank.needle, length, n, topk=topk)
-            yield _hunt_case("no_needle", bank.no_needle, length, n, topk=topk)
+            yield hunt_case("needle", bank.needle, length, n, topk=topk)
+            yield hunt_case("no_needle", bank.no_needle, length, n, topk=topk)
     yield from _shared_cases(n, longest)
     # fewer of the longest: they take three quarters of the time
     for length, fewer in ((16384, n // 2), (32768, n // 4)):
         if length <= longest:
-            yield _hunt_case("needle", bank.needle, length, fewer, topk=2048)
-            yield _hunt_case("no_needle", bank.no_needle, length, fewer, topk=2048)
+            yield hunt_case("needle", bank.needle, length, fewer, topk=2048)
+            yield hunt_case("no_needle", bank.no_needle, length, fewer, topk=2048)
 
 
 def _shared_cases(n: int, longest: int) -> Iterator[EvaluationCase]:
@@ -120,12 +121,12 @@ def _shared_cases(n: int, longest: int) -> Iterator[EvaluationCase]:
         if length > longest:
             continue
         for pattern in PATTERNS if topk < length else ("FSFS",):
-            yield _hunt_case("needle", bank.needle, length, n, topk=topk, pattern=pattern)
+            yield hunt_case("needle", bank.needle, length, n, topk=topk, pattern=pattern)
         if topk < length:
-            yield _hunt_case("no_needle", bank.no_needle, length, n, topk=topk, pattern="FFSS")
+            yield hunt_case("no_needle", bank.no_needle, length, n, topk=topk, pattern="FFSS")
 
 
-def _hunt_case(
+def hunt_case(
     name: str, draw: Callable[..., Item], tokens: int, n: int, *, topk: int | None = None, pattern: str = ""
 ) -> EvaluationCase:
     def samples() -> list[EvaluationSample]:
@@ -152,7 +153,7 @@ def _encode_text(text: str) -> list[int]:
 
 
 @torch.no_grad()
-def run_case(model: Canary, case: EvaluationCase, device: str) -> Score:
+def run_case(model: Canary | FlashCanary, case: EvaluationCase, device: str) -> Score:
     attention = "dense" if case.topk is None else f"top{case.topk} {case.pattern}".strip()
     score = Score(name=case.name, attention=attention)
     at_once = TOKENS_AT_ONCE_DENSE if case.topk is None else TOKENS_AT_ONCE_SPARSE
@@ -170,7 +171,7 @@ def run_case(model: Canary, case: EvaluationCase, device: str) -> Score:
 
 @torch.no_grad()
 def judge_replies(
-    model: Canary, samples: Sequence[EvaluationSample], case: EvaluationCase, device: str
+    model: Canary | FlashCanary, samples: Sequence[EvaluationSample], case: EvaluationCase, device: str
 ) -> list[ReplyScore]:
     """Return for each sample whether every reply token is right, and how many tokens MTP would have drafted rightly."""
     longest = max(len(prompt) + len(reply) for prompt, reply in samples)
@@ -181,17 +182,20 @@ def judge_replies(
     with autocast(device):
         run = Pass(topk=case.topk, pattern=case.pattern)
         hidden = model(ids, run, dtype=compute_dtype(device))
-        drafted = model.draft(ids, hidden, Pass(topk=case.topk))
+        drafted = model.draft(ids, hidden, Pass(topk=case.topk)) if isinstance(model, Canary) else None
     judged = []
     for i, (prompt, reply) in enumerate(samples):
         wanted = ids[i, len(prompt) : len(prompt) + len(reply)]
         said = _pick_tokens(model, hidden[i], len(prompt) - 1, len(reply))
         # one row earlier than the trunk: row t of MTP predicts token t + 2
+        if drafted is None:
+            judged.append(ReplyScore(bool((said == wanted).all()), 0, 0))
+            continue
         draft = _pick_tokens(model, drafted[i], len(prompt) - 2, len(reply))
         judged.append(ReplyScore(bool((said == wanted).all()), int((draft == wanted).sum()), len(reply)))
     return judged
 
 
-def _pick_tokens(model: Canary, hidden: Tensor, start: int, count: int) -> Tensor:
+def _pick_tokens(model: Canary | FlashCanary, hidden: Tensor, start: int, count: int) -> Tensor:
     with autocast(hidden.device.type):
         return model.lm_head(hidden[start : start + count]).argmax(-1)

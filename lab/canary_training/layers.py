@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812  torch's own spelling
 from torch import Tensor, nn
 
 from lab.canary_training.config import Config
+from lab.canary_training.flash.config import FlashConfig
 
 BIAS_STEP = 2e-3  # of the auxiliary-loss-free balancing: how far one step moves an expert's correction bias
 
@@ -19,7 +20,7 @@ def make_linear(inputs: int, outputs: int, scale: float = 1.0) -> nn.Linear:
     return layer
 
 
-def residual_scale(config: Config) -> float:
+def residual_scale(config: Config | FlashConfig) -> float:
     return float((2 * config.num_hidden_layers) ** -0.5)
 
 
@@ -51,21 +52,29 @@ def rotate_pairs(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([even * cos - odd * sin, odd * cos + even * sin], -1)
 
 
+def gate_up(gate: Tensor, up: Tensor, limit: float | None) -> Tensor:
+    """SwiGLU, whose inputs GLM-5.3-Flash clamps."""
+    if limit is not None:
+        gate, up = gate.clamp(max=limit), up.clamp(-limit, limit)
+    return F.silu(gate) * up
+
+
 class MLP(nn.Module):
-    def __init__(self, config: Config, inner: int) -> None:
+    def __init__(self, config: Config | FlashConfig, inner: int) -> None:
         super().__init__()
+        self.limit = config.swiglu_limit
         self.gate_proj = make_linear(config.hidden_size, inner)
         self.up_proj = make_linear(config.hidden_size, inner)
         self.down_proj = make_linear(inner, config.hidden_size, residual_scale(config))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(gate_up(self.gate_proj(x), self.up_proj(x), self.limit))
 
 
 class MoE(nn.Module):
     """Computes every expert and masks by the gate: exact, and at this size faster than dispatching tokens."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config | FlashConfig) -> None:
         super().__init__()
         self.config = config
         experts, inner, hidden = config.n_routed_experts, config.moe_intermediate_size, config.hidden_size
@@ -81,7 +90,7 @@ class MoE(nn.Module):
         self.shared_experts = MLP(config, inner * config.n_shared_experts)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = F.silu(self.all_gate(x)) * self.all_up(x)
+        inner = gate_up(self.all_gate(x), self.all_up(x), self.config.swiglu_limit)
         by_expert = inner.unflatten(-1, (self.config.n_routed_experts, -1))
         gated = by_expert * self.gates(x).to(inner.dtype).unsqueeze(-1)
         return self.all_down(gated.flatten(-2)) + self.shared_experts(x)

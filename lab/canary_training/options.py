@@ -57,9 +57,11 @@ def make_parser() -> argparse.ArgumentParser:
     _add_heal(
         verbs.add_parser("heal", help="prune by the recorded saliency, train the experts that stay, write a delta")
     )
-    for verb in (one, two):
+    five = verbs.add_parser("flash", help="the canary in the shape of GLM-5.3-Flash, within a budget of seconds")
+    _add_flash(five)
+    for verb, longest in ((one, 32768), (two, 32768), (five, 16384)):
         verb.add_argument("--device", default="cuda", help="torch device (default: %(default)s)")
-        verb.add_argument("--longest", type=int, default=32768, help="row length in tokens")
+        verb.add_argument("--longest", type=int, default=longest, help="row length in tokens (default: %(default)s)")
     for verb in (two, three, four):
         verb.add_argument(
             "folder", type=Path, nargs="?", default=HF, help="checkpoint (default: the committed weights)"
@@ -67,6 +69,23 @@ def make_parser() -> argparse.ArgumentParser:
     for verb, n in ((two, 64), (three, 20)):
         verb.add_argument("--n", type=int, default=n, help="items per task")
     return own
+
+
+def _add_flash(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--out", type=Path, required=True, help="results: weights in parts, results.json, log.txt")
+    verb.add_argument("--work", type=Path, required=True, help="states that a later call goes on from")
+    verb.add_argument("--seconds", type=float, default=580, help="of this call, exam included (default: %(default)s)")
+    verb.add_argument(
+        "--training", type=float, help="seconds of training of all calls together (default: what this call has)"
+    )
+    verb.add_argument("--exam-seconds", type=float, default=60, help="kept for the exam (default: %(default)s)")
+    verb.add_argument("--seeds", nargs="+", default=["flash"], help="one training each, side by side; the best is kept")
+    verb.add_argument("--rate", type=float, default=TRUNK_RATE, help="peak learning rate (default: %(default)s)")
+    verb.add_argument("--tokens", type=int, default=TOKENS_PER_BATCH, help="tokens per batch (default: %(default)s)")
+    verb.add_argument("--workers", type=int, default=14, help="processes that make data, of all seeds together")
+    verb.add_argument("--n", type=int, default=32, help="items per task of the exam (default: %(default)s)")
+    verb.add_argument("--exam-longest", type=int, default=32768, help="longest item of the exam, in tokens")
+    verb.add_argument("--plain", action="store_true", help="compile nothing")
 
 
 def _add_heal(verb: argparse.ArgumentParser) -> None:

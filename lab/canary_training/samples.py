@@ -201,10 +201,13 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return self.steps
 
+    def progress(self, step: int) -> float:
+        return step / self.steps
+
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         # by the step, not by a stream: workers of any number make the same batches
         dice = Dice(f"train.{self.seed}.{step}", held_out=False)
-        length = min(self.longest, _draw_length(dice, self.plan, step / self.steps))
+        length = min(self.longest, _draw_length(dice, self.plan, self.progress(step)))
         rows = max(1, self.tokens // length)
         # padded with token 0 and weight 0: what stands behind a row's end is never learnt
         ids = torch.zeros(rows, length, dtype=torch.long)

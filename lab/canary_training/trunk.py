@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lab.canary_training.attention import Pass
 from lab.canary_training.checkpoint import save_checkpoint
+from lab.canary_training.flash.model import FlashCanary
 from lab.canary_training.layers import MoE
 from lab.canary_training.model import Canary
 from lab.canary_training.options import TOKENS_PER_BATCH
@@ -65,7 +66,7 @@ def train_trunk(model: Canary, settings: TrunkSettings, out: Path, log: Log) -> 
             log(f"trunk stops at {step} of {settings.steps} steps: its {settings.seconds:.0f} s are over")
             break
         ids, weights = to_device((cpu_ids, cpu_weights), settings.device)
-        set_rate(optimizer, settings.learning_rate * _scale_rate(step, progress))
+        set_rate(optimizer, settings.learning_rate * scale_rate(step, progress))
         with autocast(settings.device):
             hidden = model(ids, dtype=compute_dtype(settings.device))
         loss = weighted_loss(model, hidden[:, :-1], ids[:, 1:], weights[:, 1:])
@@ -73,13 +74,13 @@ def train_trunk(model: Canary, settings: TrunkSettings, out: Path, log: Log) -> 
         step_optimizer(optimizer, total, parameters)
         losses[ids.shape[1]].append(loss.detach())
         if (step + 1) % settings.log_every == 0 or step == 9:
-            log(f"trunk {step + 1}/{settings.steps} {time.monotonic() - begin:.0f}s loss {_format_means(losses)}")
+            log(f"trunk {step + 1}/{settings.steps} {time.monotonic() - begin:.0f}s loss {format_means(losses)}")
             losses.clear()
         if (step + 1) % settings.save_every == 0:
             save_checkpoint(model, out)
 
 
-def weighted_loss(model: Canary, hidden: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def weighted_loss(model: Canary | FlashCanary, hidden: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     with autocast(hidden.device.type):
         logits = model.lm_head(hidden)
     losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
@@ -129,10 +130,10 @@ def _select_trainable(model: Canary, settings: TrunkSettings) -> list[torch.nn.P
     return [p for p in model.parameters() if p.requires_grad]
 
 
-def _scale_rate(step: int, progress: float) -> float:
+def scale_rate(step: int, progress: float) -> float:
     left = (1 - progress) / (1 - DECAY_FROM)
     return min(1.0, (step + 1) / WARMUP_STEPS) * max(LOWEST_LR, min(1.0, left))
 
 
-def _format_means(losses: dict[int, list[Tensor]]) -> str:
+def format_means(losses: dict[int, list[Tensor]]) -> str:
     return " ".join(f"{length}:{torch.stack(ls).mean().item():.3f}" for length, ls in sorted(losses.items()))
