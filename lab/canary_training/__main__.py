@@ -103,7 +103,7 @@ def heal_pruned(options: argparse.Namespace) -> None:
 def train_flash_canary(options: argparse.Namespace) -> None:
     from lab.canary_training.flash.seeds import train_seeds
 
-    train_seeds(options, _logger(options.out))
+    train_seeds(options, _logger(options.work))
 
 
 def verify_folder(options: argparse.Namespace) -> None:

@@ -72,8 +72,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_flash(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--out", type=Path, required=True, help="results: weights in parts, results.json, log.txt")
-    verb.add_argument("--work", type=Path, required=True, help="states that a later call goes on from")
+    verb.add_argument("--out", type=Path, required=True, help="results: weights in parts and results.json")
+    verb.add_argument("--work", type=Path, required=True, help="log.txt, and states that a later call goes on from")
     verb.add_argument("--seconds", type=float, default=580, help="of this call, exam included (default: %(default)s)")
     verb.add_argument(
         "--training", type=float, help="seconds of training of all calls together (default: what this call has)"

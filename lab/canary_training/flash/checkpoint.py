@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lab.canary_training.checkpoint import (
-    MADE_BY_HAND,
-    load_tokenizer,
     split_experts,
 )
-from lab.canary_training.config import generation_json
-from lab.canary_training.flash.config import KDA, VISION, flash_config_json
+from lab.canary_training.flash.config import VISION
 from lab.canary_training.flash.model import FlashCanary, FlashLayer
 
 TOWER = "model.language_model."

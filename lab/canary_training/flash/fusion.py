@@ -42,6 +42,6 @@ def try_fusion(check: Callable[[], object], log: Callable[[str], None]) -> None:
         for name in ("specialize_int", "specialize_float"):
             setattr(torch._dynamo.config, name, True)
         check()
-    except Exception as error:  # noqa: BLE001  a training without fusion is slower and right
+    except Exception as error:
         _switch["on"] = False
         log(f"without fusion: {type(error).__name__}: {str(error)[:300]}")

@@ -35,10 +35,10 @@ def keep_best(folders: list[Path], out: Path, log: Log) -> None:
     scores = {folder: float(json.loads((folder / RESULTS).read_text()).get("score", -1)) for folder in folders}
     for folder, score in scores.items():
         log(f"{folder.parent.name}: score {score:.4f}")
+    out.mkdir(parents=True, exist_ok=True)
     best = sorted(folders, key=lambda folder: scores[folder])[-1]
     for file in sorted(best.iterdir()):
-        if file.name != "log.txt":
-            shutil.copyfile(file, out / file.name)
+        shutil.copyfile(file, out / file.name)
     log(f"kept {best.parent.name}")
 
 

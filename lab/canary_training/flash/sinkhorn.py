@@ -5,6 +5,7 @@ A half round divides by sums s = sum x + eps, so x = y s, and dx = (dy - sum dy 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,6 +15,24 @@ try:
     from lab.canary_training.flash import sinkhorn_kernel as kernel
 except ImportError:  # no Triton: a CPU's torch has none
     kernel = None  # type: ignore[assignment]
+
+
+def try_kernel(device: str, log: Callable[[str], None]) -> None:
+    """Compare the kernel with what it replaces; without it, training is slower and right."""
+    global kernel  # noqa: PLW0603  one per process, as the device is
+    if kernel is None or device == "cpu":
+        return
+    matrix = torch.rand(5, 300, 4, 4, device=device) + 0.01
+    gradient = torch.randn_like(matrix)
+    try:
+        done, sums = kernel.run_forward(matrix, 1e-6, 20)
+        wanted = _run_forward(matrix, 1e-6, 20)[0]
+        slope, wanted_slope = kernel.run_backward(done, sums, gradient), _run_backward(done, sums, gradient)
+        if not (torch.allclose(done, wanted, atol=1e-4) and torch.allclose(slope, wanted_slope, atol=1e-3, rtol=1e-3)):
+            raise ValueError("its results differ")
+    except Exception as error:
+        log(f"without Sinkhorn's kernel: {type(error).__name__}: {str(error)[:300]}")
+        kernel = None
 
 
 class Sinkhorn(torch.autograd.Function):

@@ -1,8 +1,8 @@
 """Train the flash canary within a budget of seconds, and leave what it learned even when it is cut short.
 
 The clock, not a count of steps, drives row lengths and rates: a slower machine trains less and ends as well. After
-`TRUNK_SHARE` of the time the trunk is frozen and the indexers learn. `state.pt` in the working folder carries on where a
-call before has stopped; the folder of results holds the weights in parts and one JSON file.
+`TRUNK_SHARE` of the time the trunk is frozen and the indexers learn. `state.pt` in the working folder carries on where
+a call before has stopped; the folder of results holds the weights in parts and one JSON file.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from lab.canary_training.flash.fusion import is_fused, stop_fusion, try_fusion
 from lab.canary_training.flash.lesson import indexer_losses, select_indexers
 from lab.canary_training.flash.model import FlashCanary
 from lab.canary_training.flash.parts import write_results
+from lab.canary_training.flash.sinkhorn import try_kernel
 from lab.canary_training.options import TOKENS_PER_BATCH
 from lab.canary_training.precision import autocast, compute_dtype
 from lab.canary_training.samples import AUXILIARY_PLAN, Batches, Plan, make_loader
@@ -105,6 +106,7 @@ def train_flash(settings: FlashSettings, log: Log, begin: float) -> dict[str, An
     model = FlashCanary(settings.config).to(settings.device)
     run = FlashRun(model, settings, log, begin)
     run.restore()
+    try_kernel(settings.device, log)
     if settings.fuse and settings.device != "cpu":
         warm_up(model, settings, log)
     run.train()
@@ -132,11 +134,6 @@ def warm_up(model: FlashCanary, settings: FlashSettings, log: Log) -> None:
     def check() -> None:
         for rows in (ids, ids.view(4, 512), ids.view(2, 1024)):
             compute(rows)
-        # as in the indexers' part, where nothing else learns: compiled apart
-        select_indexers(model)
-        indexer_losses(model, ids, torch.ones_like(ids, dtype=torch.float32)).sum().backward()
-        model.zero_grad(set_to_none=True)
-        select_trunk(model)
         fused = compute(ids)
         stop_fusion()
         plain = compute(ids)
@@ -213,6 +210,8 @@ class FlashRun:
         """Train `phase` until `end` of the training, or until `stop`, where this call's time is over."""
         s, is_trunk = self.settings, phase == "trunk"
         self._share_clock(phase)
+        if not is_trunk:
+            stop_fusion()  # the frozen trunk would be compiled anew
         parameters = select_trunk(self.model) if is_trunk else select_indexers(self.model)
         self.model.train(is_trunk)  # a frozen router must not move its bias
         optimizer = make_adamw(parameters, s.rate if is_trunk else s.indexer_rate, 0.05 if is_trunk else 0.0)
@@ -230,7 +229,15 @@ class FlashRun:
                 optimizer, (s.rate if is_trunk else s.indexer_rate) * scale_rate(self.progress.steps[phase], share)
             )
             step = self._step_trunk if is_trunk else self._step_indexers
-            losses[ids.shape[1]].append(step(optimizer, parameters, ids, weights))
+            try:
+                losses[ids.shape[1]].append(step(optimizer, parameters, ids, weights))
+            except Exception as error:
+                if not is_fused():
+                    raise
+                self.log(f"without fusion from here on: {type(error).__name__}: {str(error)[:300]}")
+                stop_fusion()
+                optimizer.zero_grad(set_to_none=True)
+                continue
             self._note(phase, ids, losses)
             if time.monotonic() - self.last_save > s.save_every_s:
                 self.optimizer_state = optimizer.state_dict()
