@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lab.canary_training.checkpoint import (
-    split_experts,
-)
-from lab.canary_training.flash.config import VISION
+from fixtures.canary.checkpoint import CheckpointDirectory
+from lab.canary_training.checkpoint import split_experts
+from lab.canary_training.flash.config import VISION, FlashConfig
 from lab.canary_training.flash.model import FlashCanary, FlashLayer
 
 TOWER = "model.language_model."
@@ -31,6 +32,16 @@ def export_flash(model: FlashCanary) -> dict[str, Tensor]:
             named |= {prefix + key: part for key, part in _split_parts(name, value, layer)}
     stored = {name: _as_stored(name, value) for name, value in named.items()}
     return stored | make_image_tower(model.config.hidden_size)
+
+
+def read_flash(folder: Path) -> FlashCanary:
+    """Return the model of a checkpoint directory."""
+    stored = json.loads((folder / "config.json").read_text())["text_config"]
+    values = {name: stored[name] for name in FlashConfig.__slots__}
+    model = FlashCanary(FlashConfig(**values | {"layer_types": tuple(values["layer_types"])}))
+    tensors = CheckpointDirectory(folder).tensors
+    fill_flash(model, {name: torch.from_numpy(tensor.float32().copy()) for name, tensor in tensors.items()})
+    return model
 
 
 def fill_flash(model: FlashCanary, stored: Mapping[str, Tensor]) -> None:

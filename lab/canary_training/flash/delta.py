@@ -49,9 +49,9 @@ class LinearAttention(nn.Module):
         mixed = torch.cat([self.q_proj(x), self.k_proj(x), self.v_proj(x)], -1)
         q, k, v = convolve(mixed, self.conv).unflatten(-1, (3, *by_head)).unbind(-3)
         forget = self.f_b_proj(self.f_a_proj(x)).unflatten(-1, by_head)
-        q, k, g, beta = prepare_heads(
-            q, k, forget, self.b_proj(x), self.A_log, self.dt_bias.view(by_head), c.linear_lower_bound
-        )
+        q, k = normalise_heads(q, k)
+        g = decay_heads(forget, self.A_log, self.dt_bias.view(by_head), c.linear_lower_bound)
+        beta = torch.sigmoid(self.b_proj(x).float())
         with torch.autocast(x.device.type, enabled=False):
             mixed = run_delta_rule(q, k, v.float(), g, beta)
         gate = self.g_b_proj(self.g_a_proj(x)).unflatten(-1, by_head)
@@ -71,15 +71,17 @@ def convolve(x: Tensor, taps: Tensor) -> Tensor:
 
 
 @fuse
-def prepare_heads(
-    q: Tensor, k: Tensor, forget: Tensor, beta: Tensor, a_log: Tensor, dt_bias: Tensor, lower_bound: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return queries and keys of length 1 (queries scaled), the log decay by channel, and the rate of correction."""
+def normalise_heads(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    """Return queries and keys of length 1, queries scaled."""
     q, k = q.float(), k.float()
     q = q / torch.sqrt((q * q).sum(-1, keepdim=True) + NORM_EPS) * (q.shape[-1] ** -0.5)
-    k = k / torch.sqrt((k * k).sum(-1, keepdim=True) + NORM_EPS)
-    g = lower_bound * torch.sigmoid(a_log.exp()[:, None] * (forget.float() + dt_bias))
-    return q, k, g, torch.sigmoid(beta.float())
+    return q, k / torch.sqrt((k * k).sum(-1, keepdim=True) + NORM_EPS)
+
+
+@fuse
+def decay_heads(forget: Tensor, a_log: Tensor, dt_bias: Tensor, lower_bound: float) -> Tensor:
+    """Return the log decay by channel, between `lower_bound` and 0."""
+    return lower_bound * torch.sigmoid(a_log.exp()[:, None] * (forget.float() + dt_bias))
 
 
 @fuse
@@ -89,7 +91,7 @@ def gate_norm(x: Tensor, gate: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 def run_delta_rule(q: Tensor, k: Tensor, v: Tensor, g: Tensor, beta: Tensor) -> Tensor:
-    """Return outputs [batch, length, heads, size] for queries and keys that `prepare_heads` made."""
+    """Return outputs [batch, length, heads, size] for normalised queries and keys."""
     length = q.shape[1]
     q, k, v, g = (_cut_chunks(x) for x in (q, k, v, g))
     beta = _cut_chunks(beta.unsqueeze(-1))

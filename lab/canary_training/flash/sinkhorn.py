@@ -1,6 +1,6 @@
 """Sinkhorn's iterations with a gradient that needs one number per normalised row: one kernel each way on a GPU.
 
-A half round divides by sums s = sum x + eps, so x = y s, and dx = (dy - sum dy y) / s: the way back needs no stored matrix.
+A half round divides by sums s = sum x + eps, so x = y s, and dx = (dy - sum dy y) / s: the way back stores no matrix.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 try:
-    from lab.canary_training.flash import sinkhorn_kernel as kernel
+    from lab.canary_training.flash import sinkhorn_kernel
 except ImportError:  # no Triton: a CPU's torch has none
-    kernel = None  # type: ignore[assignment]
+    kernel: Any = None
+else:
+    kernel = sinkhorn_kernel
 
 
 def try_kernel(device: str, log: Callable[[str], None]) -> None:

@@ -12,46 +12,46 @@ from torch import Tensor
 MATRICES = 64  # per program
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _forward(
-    x: Any, y: Any, sums: Any, count: Any, eps: Any, rounds: tl.constexpr, N: tl.constexpr, M: tl.constexpr
+@triton.jit
+def _forward(  # noqa: PLR0917  a kernel is called by position
+    x: Any, y: Any, sums: Any, count: Any, eps: Any, rounds: tl.constexpr, n: tl.constexpr, m: tl.constexpr
 ) -> None:
-    which = tl.program_id(0) * M + tl.arange(0, M)
-    side = tl.arange(0, N)
-    at = which[:, None, None] * N * N + side[None, :, None] * N + side[None, None, :]
+    which = tl.program_id(0) * m + tl.arange(0, m)
+    side = tl.arange(0, n)
+    at = which[:, None, None] * n * n + side[None, :, None] * n + side[None, None, :]
     here = which < count
     value = tl.load(x + at, mask=here[:, None, None], other=1.0)
-    at_sum = which[:, None] * N + side[None, :]
+    at_sum = which[:, None] * n + side[None, :]
     total = tl.sum(value, 1) + eps
     value = value / total[:, None, :]
     tl.store(sums + at_sum, total, mask=here[:, None])
     for i in range(1, rounds):
         total = tl.sum(value, 2) + eps
         value = value / total[:, :, None]
-        tl.store(sums + (2 * i - 1) * count * N + at_sum, total, mask=here[:, None])
+        tl.store(sums + (2 * i - 1) * count * n + at_sum, total, mask=here[:, None])
         total = tl.sum(value, 1) + eps
         value = value / total[:, None, :]
-        tl.store(sums + 2 * i * count * N + at_sum, total, mask=here[:, None])
+        tl.store(sums + 2 * i * count * n + at_sum, total, mask=here[:, None])
     tl.store(y + at, value, mask=here[:, None, None])
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _backward(
-    y: Any, sums: Any, dy: Any, dx: Any, count: Any, rounds: tl.constexpr, N: tl.constexpr, M: tl.constexpr
+@triton.jit
+def _backward(  # noqa: PLR0917  as above
+    y: Any, sums: Any, dy: Any, dx: Any, count: Any, rounds: tl.constexpr, n: tl.constexpr, m: tl.constexpr
 ) -> None:
-    which = tl.program_id(0) * M + tl.arange(0, M)
-    side = tl.arange(0, N)
-    at = which[:, None, None] * N * N + side[None, :, None] * N + side[None, None, :]
+    which = tl.program_id(0) * m + tl.arange(0, m)
+    side = tl.arange(0, n)
+    at = which[:, None, None] * n * n + side[None, :, None] * n + side[None, None, :]
     here = which < count
     value = tl.load(y + at, mask=here[:, None, None], other=0.0)
     slope = tl.load(dy + at, mask=here[:, None, None], other=0.0)
-    at_sum = which[:, None] * N + side[None, :]
+    at_sum = which[:, None] * n + side[None, :]
     for back in range(1, rounds):
         i = rounds - back
-        total = tl.load(sums + 2 * i * count * N + at_sum, mask=here[:, None], other=1.0)
+        total = tl.load(sums + 2 * i * count * n + at_sum, mask=here[:, None], other=1.0)
         slope = (slope - tl.sum(slope * value, 1)[:, None, :]) / total[:, None, :]
         value = value * total[:, None, :]
-        total = tl.load(sums + (2 * i - 1) * count * N + at_sum, mask=here[:, None], other=1.0)
+        total = tl.load(sums + (2 * i - 1) * count * n + at_sum, mask=here[:, None], other=1.0)
         slope = (slope - tl.sum(slope * value, 2)[:, :, None]) / total[:, :, None]
         value = value * total[:, :, None]
     total = tl.load(sums + at_sum, mask=here[:, None], other=1.0)
@@ -64,7 +64,7 @@ def run_forward(matrix: Tensor, eps: float, rounds: int) -> tuple[Tensor, Tensor
     count = x.numel() // (n * n)
     done = torch.empty_like(x)
     sums = torch.empty(2 * rounds - 1, *x.shape[:-1], dtype=x.dtype, device=x.device)
-    _forward[(triton.cdiv(count, MATRICES),)](x, done, sums, count, eps, rounds=rounds, N=n, M=MATRICES)
+    _forward[(triton.cdiv(count, MATRICES),)](x, done, sums, count, eps, rounds=rounds, n=n, m=MATRICES)
     return done, sums
 
 
@@ -73,6 +73,6 @@ def run_backward(done: Tensor, sums: Tensor, gradient: Tensor) -> Tensor:
     count = done.numel() // (n * n)
     slope = torch.empty_like(done)
     _backward[(triton.cdiv(count, MATRICES),)](
-        done, sums, gradient.contiguous(), slope, count, rounds=rounds, N=n, M=MATRICES
+        done, sums, gradient.contiguous(), slope, count, rounds=rounds, n=n, m=MATRICES
     )
     return slope

@@ -1,0 +1,92 @@
+"""The derivation of GLM-5.3-Flash's class says what transformers says, and each of its mechanisms matters to that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from lab.references.glm5_next import TOWER, Glm5Next
+from lab.references.glm5_next_toy import CONFIG, draw_ids, draw_weights
+
+RECORDED = json.loads(Path(__file__).with_name("glm5_next_logits.json").read_text(encoding="utf-8"))
+TOLERANCE = 5e-5  # of the logits' norm; transformers' float32 is 5e-6 away
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+def say(config: Mapping[str, Any], tensors: Tensors) -> float:
+    """Return the distance from what transformers said, relative to its norm."""
+    wanted = np.array(RECORDED["logits"])
+    logits = Glm5Next(config, tensors).logits(draw_ids(CONFIG))
+    return float(np.linalg.norm(logits - wanted) / np.linalg.norm(wanted))
+
+
+def test_the_derivation_says_what_transformers_says() -> None:
+    assert say(CONFIG, dict(draw_weights(CONFIG))) < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        pytest.param("hc_sinkhorn_iters", 1, id="streams are mixed by a matrix that is not doubly stochastic"),
+        pytest.param("swiglu_limit", 10.0, id="no feed-forward layer is clamped"),
+        pytest.param("linear_lower_bound", -4.0, id="a state decays more slowly"),
+        pytest.param("index_topk", 1024, id="attention is dense"),
+        pytest.param("index_topk", 12, id="a pool too few is chosen"),
+        pytest.param("num_experts_per_tok", 3, id="an expert too many is chosen"),
+        pytest.param("routed_scaling_factor", 1.0, id="experts are not scaled"),
+    ],
+)
+def test_it_notices_another_setting(setting: str, value: float) -> None:
+    assert say({**CONFIG, setting: value}, dict(draw_weights(CONFIG))) > 20 * TOLERANCE
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "layers.0.hc_attn_base",
+        "layers.1.hc_ffn_scale",
+        "layers.0.self_attn.q_conv1d.weight",
+        "layers.2.self_attn.dt_bias",
+        "layers.2.self_attn.A_log",
+        "layers.2.self_attn.b_proj.weight",
+        "layers.0.self_attn.g_b_proj.weight",
+        "layers.1.self_attn.indexer.index_kpool_compress_ape",
+        "layers.1.self_attn.indexer.index_kpool_compress_gate",
+        "layers.3.self_attn.indexer.k_norm.bias",
+        "layers.3.self_attn.indexer.weights_proj.weight",
+        "layers.1.mlp.gate.e_score_correction_bias",
+        "layers.3.mlp.shared_experts.down_proj.weight",
+    ],
+)
+def test_it_notices_a_tensor_that_is_not_loaded(name: str) -> None:
+    tensors: Tensors = dict(draw_weights(CONFIG))
+    tensors[TOWER + name] = np.zeros_like(tensors[TOWER + name])
+    assert say(CONFIG, tensors) > 20 * TOLERANCE
+
+
+def test_it_notices_taps_in_the_other_order() -> None:
+    tensors: Tensors = dict(draw_weights(CONFIG))
+    name = f"{TOWER}layers.2.self_attn.k_conv1d.weight"
+    tensors[name] = tensors[name][..., ::-1]
+    assert say(CONFIG, tensors) > 20 * TOLERANCE
+
+
+class WithoutTail(Glm5Next):
+    def selected(self, at: str, x: npt.NDArray[np.float64], latent: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Leave out the incomplete pool, but for the query itself."""
+        chosen = super().selected(at, x, latent)
+        whole = np.arange(len(x)) + 1
+        tail = np.arange(len(x))[None] >= (whole // self.config["index_kpool"] * self.config["index_kpool"])[:, None]
+        return np.asarray((chosen & ~tail) | np.eye(len(x), dtype=np.bool_))
+
+
+def test_it_notices_that_the_incomplete_pool_is_left_out() -> None:
+    wanted = np.array(RECORDED["logits"])
+    logits = WithoutTail(CONFIG, draw_weights(CONFIG)).logits(draw_ids(CONFIG))
+    assert np.linalg.norm(logits - wanted) > 20 * TOLERANCE * np.linalg.norm(wanted)
