@@ -19,8 +19,7 @@ from fixtures.banks.canary import render
 from fixtures.banks.canary.conversation import assistant_message, call_message
 from fixtures.banks.item import Item
 from lab.canary_training.attention import Pass
-from lab.canary_training.flash.model import FlashCanary
-from lab.canary_training.model import Canary
+from lab.canary_training.model import Canary, LanguageModel
 from lab.canary_training.precision import autocast, compute_dtype
 from lab.canary_training.samples import WeightedPiece, encode_pieces, json_call
 from lab.canary_training.trunk import Log
@@ -153,7 +152,7 @@ def _encode_text(text: str) -> list[int]:
 
 
 @torch.no_grad()
-def run_case(model: Canary | FlashCanary, case: EvaluationCase, device: str) -> Score:
+def run_case(model: LanguageModel, case: EvaluationCase, device: str) -> Score:
     attention = "dense" if case.topk is None else f"top{case.topk} {case.pattern}".strip()
     score = Score(name=case.name, attention=attention)
     at_once = TOKENS_AT_ONCE_DENSE if case.topk is None else TOKENS_AT_ONCE_SPARSE
@@ -171,7 +170,7 @@ def run_case(model: Canary | FlashCanary, case: EvaluationCase, device: str) -> 
 
 @torch.no_grad()
 def judge_replies(
-    model: Canary | FlashCanary, samples: Sequence[EvaluationSample], case: EvaluationCase, device: str
+    model: LanguageModel, samples: Sequence[EvaluationSample], case: EvaluationCase, device: str
 ) -> list[ReplyScore]:
     """Return for each sample whether every reply token is right, and how many tokens MTP would have drafted rightly."""
     longest = max(len(prompt) + len(reply) for prompt, reply in samples)
@@ -196,6 +195,6 @@ def judge_replies(
     return judged
 
 
-def _pick_tokens(model: Canary | FlashCanary, hidden: Tensor, start: int, count: int) -> Tensor:
+def _pick_tokens(model: LanguageModel, hidden: Tensor, start: int, count: int) -> Tensor:
     with autocast(hidden.device.type):
         return model.lm_head(hidden[start : start + count]).argmax(-1)

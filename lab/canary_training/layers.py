@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812  torch's own spelling
 from torch import Tensor, nn
 
 from lab.canary_training.config import Config
-from lab.canary_training.flash.config import FlashConfig
+from lab.canary_training.flash_config import FlashConfig
 
 BIAS_STEP = 2e-3  # of the auxiliary-loss-free balancing: how far one step moves an expert's correction bias
 

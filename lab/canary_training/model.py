@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +12,14 @@ from lab.canary_training.config import CANARY, Config
 from lab.canary_training.layers import MLP, MoE, RMSNorm, make_linear, make_rotation
 
 EMBEDDING_STD = 0.5
+
+
+class LanguageModel(Protocol):
+    """What is trained and asked alike, whatever it computes."""
+
+    lm_head: nn.Module
+
+    def __call__(self, ids: Tensor, run: Pass | None = None, *, dtype: torch.dtype = torch.bfloat16) -> Tensor: ...
 
 
 class Layer(nn.Module):

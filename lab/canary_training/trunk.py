@@ -19,9 +19,8 @@ from torch import Tensor
 
 from lab.canary_training.attention import Pass
 from lab.canary_training.checkpoint import save_checkpoint
-from lab.canary_training.flash.model import FlashCanary
 from lab.canary_training.layers import MoE
-from lab.canary_training.model import Canary
+from lab.canary_training.model import Canary, LanguageModel
 from lab.canary_training.options import TOKENS_PER_BATCH
 from lab.canary_training.precision import autocast, compute_dtype
 from lab.canary_training.samples import TRUNK_PLAN, Batches, Plan, make_loader
@@ -80,7 +79,7 @@ def train_trunk(model: Canary, settings: TrunkSettings, out: Path, log: Log) -> 
             save_checkpoint(model, out)
 
 
-def weighted_loss(model: Canary | FlashCanary, hidden: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def weighted_loss(model: LanguageModel, hidden: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     with autocast(hidden.device.type):
         logits = model.lm_head(hidden)
     losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")

@@ -15,7 +15,7 @@ import numpy as np
 
 from fixtures.canary.checkpoint import StoredTensor
 from fixtures.canary.writing import WEIGHTS, write_json, write_safetensors
-from lab.canary_training.flash.config import VISION
+from lab.canary_training.flash_config import VISION
 from lab.references.glm5_next_toy import CONFIG, SEED, draw_ids, draw_weights
 from matrix.checkout import CHECKOUT
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from fixtures.canary.checkpoint import CheckpointDirectory
 from lab.canary_training.checkpoint import split_experts
-from lab.canary_training.flash.config import VISION, FlashConfig
 from lab.canary_training.flash.model import FlashCanary, FlashLayer
+from lab.canary_training.flash_config import VISION, FlashConfig
 
 TOWER = "model.language_model."
 # what transformers and the engines keep in fp32, however the checkpoint stores it

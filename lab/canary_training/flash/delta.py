@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own spelling
 from torch import Tensor, nn
 
-from lab.canary_training.flash.config import FlashConfig
 from lab.canary_training.flash.fusion import fuse
+from lab.canary_training.flash_config import FlashConfig
 from lab.canary_training.layers import make_linear, residual_scale
 
 CHUNK, BLOCK = 64, 32  # half a block times the lower bound of g, 5, must stay an exponent of float32: 80 < 88

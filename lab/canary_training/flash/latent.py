@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812  torch's own spelling
 from torch import Tensor, nn
 
 from lab.canary_training.attention import CHUNK_BYTES, Pass, Trace, attend_selected
-from lab.canary_training.flash.config import FlashConfig
+from lab.canary_training.flash_config import FlashConfig
 from lab.canary_training.layers import RMSNorm, make_linear, residual_scale
 
 

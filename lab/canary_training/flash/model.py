@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from lab.canary_training.attention import Pass
-from lab.canary_training.flash.config import FLASH, KDA, FlashConfig
 from lab.canary_training.flash.delta import LinearAttention
 from lab.canary_training.flash.latent import LatentAttention
 from lab.canary_training.flash.streams import HyperConnection, spread
+from lab.canary_training.flash_config import FLASH, KDA, FlashConfig
 from lab.canary_training.layers import MLP, MoE, RMSNorm, make_linear
 from lab.canary_training.model import EMBEDDING_STD
 

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own spelling
 from torch import Tensor, nn
 
-from lab.canary_training.flash.config import FlashConfig
 from lab.canary_training.flash.fusion import fuse
 from lab.canary_training.flash.sinkhorn import Sinkhorn
+from lab.canary_training.flash_config import FlashConfig
 
 STAYS = 2.0  # by how much a stream begins with staying itself rather than mixing with the others
 STD = 0.02

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from lab.canary_training.attention import Pass
-from lab.canary_training.flash.config import FLASH, FlashConfig
 from lab.canary_training.flash.exam import count_right, hold_exam
 from lab.canary_training.flash.fusion import is_fused, stop_fusion, try_fusion
 from lab.canary_training.flash.lesson import indexer_losses, select_indexers
 from lab.canary_training.flash.model import FlashCanary
 from lab.canary_training.flash.parts import write_results
 from lab.canary_training.flash.sinkhorn import try_kernel
+from lab.canary_training.flash_config import FLASH, FlashConfig
 from lab.canary_training.options import TOKENS_PER_BATCH
 from lab.canary_training.precision import autocast, compute_dtype
 from lab.canary_training.samples import AUXILIARY_PLAN, Batches, Plan, make_loader

@@ -15,12 +15,12 @@ import torch
 
 from lab.canary_training.attention import Pass
 from lab.canary_training.flash.checkpoint import export_flash, fill_flash
-from lab.canary_training.flash.config import FLASH, FlashConfig, text_config
 from lab.canary_training.flash.delta import invert_unit_lower
 from lab.canary_training.flash.model import FlashCanary
 from lab.canary_training.flash.parts import join_parts, write_results
 from lab.canary_training.flash.sinkhorn import Sinkhorn
 from lab.canary_training.flash.train import FlashSettings, train_flash
+from lab.canary_training.flash_config import FLASH, FlashConfig, text_config
 from lab.references.glm5_next import Glm5Next
 from lab.references.glm5_next_toy import CONFIG, draw_ids, draw_weights, list_shapes
 
