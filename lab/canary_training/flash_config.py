@@ -91,6 +91,9 @@ FIXED: Final[dict[str, Any]] = {
     "dtype": "bfloat16",
     "hidden_act": "silu",
     "index_kpool_always_select_tail": True,
+    "index_kpool_compress": True,  # SGLang 0.5.23 reads it without a default, as vLLM 0.33.0 does the next two
+    "indexer_rope_interleave": True,
+    "mla_use_nope": True,
     "initializer_range": 0.02,
     "mhc": True,
     "moe_layer_freq": 1,

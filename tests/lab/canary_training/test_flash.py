@@ -92,12 +92,12 @@ def test_a_training_goes_on_where_a_call_has_stopped(tmp_path: Path) -> None:
     words = FlashConfig(**{name: getattr(SMALL, name) for name in FlashConfig.__slots__} | {"vocab_size": 2048})
     said: list[str] = []
 
-    def call(seconds: float) -> dict[str, object]:
+    def call(seconds: float, training: float | None = 10, exam_seconds: float = 0) -> dict[str, object]:
         settings = FlashSettings(
             out=tmp_path / "out",
             work=tmp_path / "work",
             seconds=seconds,
-            training=6,
+            training=training,
             config=words,
             tokens=512,
             longest=256,
@@ -105,7 +105,7 @@ def test_a_training_goes_on_where_a_call_has_stopped(tmp_path: Path) -> None:
             device="cpu",
             n=1,
             exam_longest=256,
-            exam_seconds=0,
+            exam_seconds=exam_seconds,
         )
         return train_flash(settings, said.append, time.monotonic())
 

@@ -11,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from fixtures.canary.checkpoint import CheckpointDirectory
 from lab.references.glm5_next import TOWER, Glm5Next
 from lab.references.glm5_next_toy import CONFIG, draw_ids, draw_weights
+from matrix.checkout import CHECKOUT
 
+FLASH = CHECKOUT / "fixtures" / "canary" / "flash"
 RECORDED = json.loads(Path(__file__).with_name("glm5_next_logits.json").read_text(encoding="utf-8"))
 TOLERANCE = 5e-5  # of the logits' norm; transformers' float32 is 5e-6 away
 Tensors = dict[str, npt.NDArray[Any]]
@@ -28,6 +31,35 @@ def say(config: Mapping[str, Any], tensors: Tensors) -> float:
 
 def test_the_derivation_says_what_transformers_says() -> None:
     assert say(CONFIG, dict(draw_weights(CONFIG))) < TOLERANCE
+
+
+def compare_trained(damage: str = "") -> tuple[float, bool]:
+    """Return the trained canary's distance from what transformers said, and whether every likeliest token is its."""
+    stored = CheckpointDirectory(FLASH)
+    tensors = {name: tensor.float32() for name, tensor in stored.tensors.items()}
+    if damage:
+        tensors[TOWER + damage] = np.zeros_like(tensors[TOWER + damage])
+    recorded = json.loads(Path(__file__).with_name("canary_flash_logits.json").read_text(encoding="utf-8"))
+    wanted = np.array(recorded["logits"])
+    config = {**stored.config["text_config"], "index_topk": recorded["index_topk"]}
+    said = Glm5Next(config, tensors).logits(recorded["ids"])[-len(wanted) :]
+    distance = np.linalg.norm(said - wanted) / np.linalg.norm(wanted)
+    return float(distance), bool((said.argmax(-1) == wanted.argmax(-1)).all())
+
+
+def test_of_the_trained_canary_it_says_what_transformers_says() -> None:
+    distance, same = compare_trained()
+    assert distance < TOLERANCE
+    assert same
+
+
+def test_of_the_trained_canary_it_notices_an_indexer_that_is_not_loaded() -> None:
+    assert compare_trained("layers.1.self_attn.indexer.wq_b.weight")[0] > 20 * TOLERANCE
+
+
+def test_the_trained_canary_is_the_one_that_its_card_tells_of() -> None:
+    card = (FLASH / "CARD.md").read_text(encoding="utf-8")
+    assert CheckpointDirectory(FLASH).weights_sha256() in card
 
 
 @pytest.mark.parametrize(
