@@ -9,6 +9,7 @@ pytest.importorskip("safetensors", reason="safetensors is needed only to train t
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,31 +89,34 @@ def test_parts_join_to_the_weights_and_others_are_refused(tmp_path: Path) -> Non
         join_parts(tmp_path)
 
 
-def test_a_training_goes_on_where_a_call_has_stopped(tmp_path: Path) -> None:
+def train_small(folder: Path, said: list[str], seconds: float, training: float | None, exam_s: float) -> dict[str, Any]:
     words = FlashConfig(**{name: getattr(SMALL, name) for name in FlashConfig.__slots__} | {"vocab_size": 2048})
+    settings = FlashSettings(
+        out=folder / "out",
+        work=folder / "work",
+        seconds=seconds,
+        training=training,
+        config=words,
+        tokens=512,
+        longest=256,
+        workers=0,
+        device="cpu",
+        n=1,
+        exam_longest=256,
+        exam_seconds=exam_s,
+    )
+    return train_flash(settings, said.append, time.monotonic())
+
+
+def test_a_training_goes_on_where_a_call_has_stopped(tmp_path: Path) -> None:
     said: list[str] = []
-
-    def call(seconds: float, training: float | None = 10, exam_seconds: float = 0) -> dict[str, object]:
-        settings = FlashSettings(
-            out=tmp_path / "out",
-            work=tmp_path / "work",
-            seconds=seconds,
-            training=training,
-            config=words,
-            tokens=512,
-            longest=256,
-            workers=0,
-            device="cpu",
-            n=1,
-            exam_longest=256,
-            exam_seconds=exam_seconds,
-        )
-        return train_flash(settings, said.append, time.monotonic())
-
-    first = call(3)
-    second = call(60)
+    first = train_small(tmp_path, said, 3, 10, 0)
+    second = train_small(tmp_path, said, 60, 10, 0)
     assert (first["is_over"], second["is_over"]) == (False, True)
     assert any(line.startswith("goes on at ") for line in said)
-    steps = (dict(one["steps"]) for one in (first, second) if isinstance(one["steps"], dict))
-    before, after = steps
+    before, after = first["steps"], second["steps"]
     assert after["trunk"] > before["trunk"] > 0 == before["indexers"] < after["indexers"]
+
+
+def test_a_call_that_has_the_whole_training_holds_its_exam(tmp_path: Path) -> None:
+    assert train_small(tmp_path, [], 22, None, 16)["exam"]
