@@ -18,6 +18,7 @@ FILES = {name_module(p): p.read_text("utf-8") for p in PATHS}
 PRODUCT = {name: text for name, text in FILES.items() if not name.startswith("tests.")}
 # Each way to another host, and why it is one of its own. Everything that an engine is asked goes through the first.
 HTTP = {
+    "ci.fetch_uv": "a download before there is an environment: standard library only, and a proxy is left to pip",
     "fixtures.client.exchange": "one bounded exchange with an engine",
     "fixtures.traffic.wire": "thousands of streams in one thread, which only stamps what arrives",
     "fixtures.traffic.mock_server": "a server",

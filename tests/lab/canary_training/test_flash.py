@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("torch", reason="torch is needed only to train the canary")
 pytest.importorskip("safetensors", reason="safetensors is needed only to train the canary")
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ import numpy as np
 import torch
 
 from lab.canary_training.attention import Pass
+from lab.canary_training.checkpoint import WEIGHTS
+from lab.canary_training.flash import adopt
 from lab.canary_training.flash.checkpoint import export_flash, fill_flash
 from lab.canary_training.flash.delta import invert_unit_lower
 from lab.canary_training.flash.model import FlashCanary
-from lab.canary_training.flash.parts import join_parts, write_results
+from lab.canary_training.flash.parts import RESULTS, join_parts, write_results
+from lab.canary_training.flash.seeds import keep_best
 from lab.canary_training.flash.sinkhorn import Sinkhorn
 from lab.canary_training.flash.train import FlashSettings, train_flash
 from lab.canary_training.flash_config import FLASH, FlashConfig, text_config
@@ -87,6 +91,23 @@ def test_parts_join_to_the_weights_and_others_are_refused(tmp_path: Path) -> Non
     (tmp_path / "weights.0").write_bytes(whole[:-1] + b"x")
     with pytest.raises(ValueError, match="the parts have sha256"):
         join_parts(tmp_path)
+
+
+def test_results_are_taken_into_the_checkout_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_results(make_toy(), tmp_path, {})
+    monkeypatch.setattr(adopt, "FOLDER", tmp_path / "flash")
+    assert adopt.main([str(tmp_path)]) == 0
+    assert (tmp_path / "flash" / WEIGHTS).read_bytes() == join_parts(tmp_path)
+    assert "Glm5NextForConditionalGeneration" in (tmp_path / "flash" / "config.json").read_text()
+
+
+def test_of_several_seeds_the_one_with_the_best_exam_is_kept(tmp_path: Path) -> None:
+    for seed, score in (("a", 0.2), ("b", 0.9), ("c", 0.5)):
+        write_results(make_toy(), tmp_path / seed / "out", {"seed": seed, "score": score})
+    said: list[str] = []
+    keep_best([tmp_path / seed / "out" for seed in "abc"], tmp_path / "kept", said.append)
+    assert json.loads((tmp_path / "kept" / RESULTS).read_text())["seed"] == "b"
+    assert join_parts(tmp_path / "kept") and said[-1] == "kept b"
 
 
 def train_small(folder: Path, said: list[str], seconds: float, training: float | None, exam_s: float) -> dict[str, Any]:
