@@ -16,7 +16,9 @@ from matrix.variables import VARIABLES
 
 ROOMS = ("matrix", "fixtures", "reports", "suites", "lab", "ci", "cli")
 NAMES = {"environ", "environment"}  # as the code calls a mapping of the process's variables
-FILES = sorted(p for room in ROOMS for p in (CHECKOUT / room).rglob("*.py"))
+# Runs before there is an environment to import from, and reads pip's own variables where pip reads them.
+BEFORE_ALL = CHECKOUT / "ci" / "fetch_uv.py"
+FILES = sorted(p for room in ROOMS for p in (CHECKOUT / room).rglob("*.py") if p != BEFORE_ALL)
 SCANNED = {p: p.read_text("utf-8") for p in FILES}
 
 

@@ -5,7 +5,6 @@ python3 -m lab.canary_training.flash.adopt RESULTS
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +15,14 @@ from lab.canary_training.checkpoint import WEIGHTS, load_tokenizer
 from lab.canary_training.flash.parts import join_parts
 from lab.canary_training.flash_config import FLASH, flash_config_json
 from matrix.checkout import CHECKOUT
+from matrix.output.command_line import CommandLine
 
 FOLDER: Final = CHECKOUT / "fixtures" / "canary" / "flash"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write both files and print their paths."""
-    own = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    own = CommandLine(prog="python3 -m lab.canary_training.flash.adopt", description=(__doc__ or "").splitlines()[0])
     own.add_argument("results", type=Path, help="folder of weights.0, weights.1, ... and results.json")
     options = own.parse_args(argv)
     weights, config = FOLDER / WEIGHTS, FOLDER / "config.json"
