@@ -50,8 +50,7 @@ def test_speed_under_load(
         prompt_tokens=depth.load_prompt_tokens,
         true=lambda result: [
             loads.excuse_unfit_client(result, throughput.check_littles_law(result)),
-            fair.check_overtaken(result, concurrency=result["max_concurrency"]),
-            fair.check_abreast(result),
+            *fair.list_unfair(result),
         ],
     )
     each = [replace(asked, streams=n) for n in loads.limit_streams(plan.settings, depth.load_concurrency)]

@@ -45,6 +45,13 @@ class _Served:
         return self.waits[0][1], self.ended
 
 
+def list_unfair(result: Result) -> list[Finding]:
+    """List what is unfair in a closed load: nothing where it is fair, so that runs from before these checks, judged
+    again from their replies, say what they said."""
+    found = (check_overtaken(result, concurrency=result["max_concurrency"]), check_abreast(result))
+    return [one for one in found if not one.ok]
+
+
 def check_overtaken(result: Result, **data: Any) -> Finding:
     """Check that no request waits for a chunk while more than one later one is sent and answered whole."""
     counts = count_overtakes(result)
