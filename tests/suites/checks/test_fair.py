@@ -30,6 +30,13 @@ def give_gaps(found: dict[str, Any], number: int, gaps: list[float], ttft: float
     return found
 
 
+def test_a_fair_load_says_nothing_and_an_unfair_one_what_is_unfair() -> None:
+    unfair = closed()
+    give_gaps(unfair, 0, [2.0])
+    assert fair.list_unfair(closed()) == []
+    assert {one.ok for one in fair.list_unfair(unfair)} == {False}
+
+
 def test_a_fair_server_passes_both() -> None:
     found = closed(4)
     assert all(f.ok and f.sensitive for f in (fair.check_overtaken(found), fair.check_abreast(found)))
