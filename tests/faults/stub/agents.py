@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from tests.faults.stub.defect import HELD_S, Answer, Asked, Damage, Defect, Json, calls, retold, when
+from tests.faults.stub.defect import Answer, Asked, Defect, Json, calls, hold, retold, when
 from tests.faults.suite_tests import (
     CALLS_COMPANY,
     COMPANY,
@@ -28,15 +28,6 @@ PREFIX_CHARS: Final = 400  # that two prompts share
 MANY: Final = 2  # requests in flight
 LATE_CHUNK: Final = 200
 STARVED_S: Final = 3.0
-
-
-def _hold(damage: Damage) -> Damage:
-    """Hold requests, so that they meet, and damage those that meet another one."""
-
-    def change(answer: Answer, asked: Asked) -> Answer:
-        return replace(damage(answer, asked) if asked.beside else answer, hold_s=HELD_S)
-
-    return change
 
 
 def _answer_the_neighbour(answer: Answer, asked: Asked) -> Answer:
@@ -97,13 +88,13 @@ DEFECTS: Mapping[str, Defect] = {
         does="two requests in flight whose prompts begin alike get the answer to the first one's question",
         family="together",
         kills=(ONE_TEXT,),
-        damage=_hold(_answer_the_neighbour),
+        damage=hold(_answer_the_neighbour),
     ),
     "thinks_the_neighbours_thought": Defect(
         does="the thought is about the question of another request in flight, and the answer is right",
         family="thinking",
         kills=(THINK_LEAKS,),
-        damage=when(lambda a: a.thinking, _hold(_think_of_the_neighbour)),
+        damage=when(lambda a: a.thinking, hold(_think_of_the_neighbour)),
     ),
     "calls_finish_as_stop_behind_a_streamed_thought": Defect(
         does="a streamed call behind a thought ends with finish_reason stop",
@@ -118,20 +109,20 @@ DEFECTS: Mapping[str, Defect] = {
         family="together",
         kills=(CALLS_COMPANY,),
         damage=when(
-            lambda a: bool(a.offered), _hold(when(lambda a: a.stream and a.inside >= MANY, retold(_share_an_index)))
+            lambda a: bool(a.offered), hold(when(lambda a: a.stream and a.inside >= MANY, retold(_share_an_index)))
         ),
     ),
     "tells_the_neighbours_usage": Defect(
         does="usage counts the prompt of another request in flight",
         family="together",
         kills=(COMPANY,),
-        damage=_hold(_tell_usage_of_the_neighbour),
+        damage=hold(_tell_usage_of_the_neighbour),
     ),
     "calls_the_neighbours_tool": Defect(
         does="a call names a tool that only another request in flight offers",
         family="together",
         kills=(CALLS_COMPANY,),
-        damage=when(lambda a: bool(a.offered), _hold(_call_of_the_neighbour)),
+        damage=when(lambda a: bool(a.offered), hold(_call_of_the_neighbour)),
     ),
     "numbers_calls_anew_in_every_turn": Defect(
         does="the first call of every turn of a conversation has the id call_0",

@@ -170,3 +170,8 @@ def retold(change: Retell) -> Damage:
 
 def when(condition: Callable[[Asked], bool], damage: Damage) -> Damage:
     return lambda answer, asked: damage(answer, asked) if condition(asked) else answer
+
+
+def hold(damage: Damage) -> Damage:
+    """Hold requests, so that they meet, and damage those that meet another one."""
+    return lambda answer, asked: replace(damage(answer, asked) if asked.beside else answer, hold_s=HELD_S)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from tests.faults.stub.answers import tokens
-from tests.faults.stub.defect import HELD_S, Answer, Asked, Damage, Defect, Json, retold, when
+from tests.faults.stub.defect import Answer, Asked, Defect, Json, hold, retold, when
 from tests.faults.stub.forms import fill_form
 from tests.faults.suite_tests import (
     BOOTS,
@@ -36,10 +36,6 @@ SOUND_REQUESTS: Final = 15
 CREEPS_S: Final = 0.0015  # a token, with each request: well over what a busy host adds (suites.checks.drift)
 EMPTY_CHUNKS: Final = 3
 WRONG_BOOT: Final = 3
-
-
-def _held(damage: Damage) -> Damage:
-    return lambda answer, asked: replace(damage(answer, asked) if asked.beside else answer, hold_s=HELD_S)
 
 
 def _list_deltas(told: list[Json]) -> list[Json]:
@@ -165,7 +161,7 @@ DEFECTS: Mapping[str, Defect] = {
         does="a stream that begins beside another one is gibberish from its tenth token",
         family="together",
         kills=(COMPANY,),
-        damage=when(lambda a: a.stream and not a.load, _held(when(lambda a: any(b.stream for b in a.beside), _garble))),
+        damage=when(lambda a: a.stream and not a.load, hold(when(lambda a: any(b.stream for b in a.beside), _garble))),
     ),
     "calls_break_near_the_end_of_the_context": Defect(
         does="calls lose their closing brace where the prompt fills more than 60 % of the context",
@@ -177,7 +173,7 @@ DEFECTS: Mapping[str, Defect] = {
         does="a long stream beside another request says five of its tokens twice",
         family="together",
         kills=(OTHERS_LEFT,),
-        damage=when(lambda a: a.stream and not a.load, _held(_say_again)),
+        damage=when(lambda a: a.stream and not a.load, hold(_say_again)),
     ),
     "names_the_tool_in_every_delta": Defect(
         does="each delta of a streamed call carries the tool's name",
@@ -201,7 +197,7 @@ DEFECTS: Mapping[str, Defect] = {
         does="of two requests with other schemas in flight the second one is held to the first one's",
         family="structured",
         kills=(SCHEMA_BESIDE,),
-        damage=when(lambda a: bool(a.form), _held(_take_form)),
+        damage=when(lambda a: bool(a.form), hold(_take_form)),
     ),
     "messages_stream_one_call_of_two": Defect(
         does="a stream of /v1/messages loses the second call",
