@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from matrix.checkout import CHECKOUT
 from reports.board.text import GLYPHS, format_seconds, tone_of
 from reports.evidence.defuse import defuse_for_terminal
+from reports.page.chips import render_block, render_chip, render_copied
 
 HERE = CHECKOUT / "reports" / "page" / "templates"
 STYLE = "page.css"
@@ -45,6 +46,9 @@ def make_environment() -> Environment:
     env.filters["quoted"] = shlex.quote  # a name in a command that a person copies into a shell
     env.globals["read_asset"] = read_asset
     env.globals["make_policy"] = make_policy
+    env.globals["chip"] = render_chip
+    env.globals["copied"] = render_copied
+    env.globals["block"] = render_block
     return env
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Final
 
 from markupsafe import Markup, escape
 
 from matrix.judging.status import Status
-from reports.board.text import GLYPHS, tone_of
 from reports.evidence.defuse import defuse_for_terminal
 from reports.evidence.summary import CellRow, SettledTest
 from reports.evidence.types import Found, Measured
+from reports.page.chips import render_chip
 from reports.page.replies import Talk
 
 CELL_CHARS: Final = 240  # of a text in a long table; the evidence has the whole
@@ -43,7 +43,7 @@ def _iterate_tests(row: CellRow) -> Iterator[Html]:
         said = "" if test.green and not test.notes else f'<div class="soft">{show_text(_first_line(test))}</div>'
         link = f' <a href="#failed-{n}">in full</a>' if is_shown_in_full(test) else ""
         yield (
-            f'<tr id="test-{n}"><td>{_chip(test.status)}</td>'
+            f'<tr id="test-{n}"><td>{render_chip(test.status)}</td>'
             f'<th scope="row"><code>{show_text(test.name)}</code>{link}{said}</th>'
             f'<td class="number">{found}</td><td class="number">{took}</td></tr>'
         )
@@ -62,12 +62,6 @@ def _first_line(test: SettledTest) -> str:
     if test.green:
         return "; ".join(test.notes)
     return test.message.strip().split("\n", 1)[0]
-
-
-@cache
-def _chip(status: Status) -> Html:
-    glyph = f'<span class="glyph" aria-hidden="true">{GLYPHS[status]}</span>'
-    return f'<span class="chip {tone_of(status)}">{glyph}{status}</span>'
 
 
 def render_findings(row: CellRow) -> Markup:
