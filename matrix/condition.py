@@ -30,6 +30,7 @@ OF_RELEASE = ("engine", "release", "fork", "version", "pins")
 OF_CHECKPOINT = (
     "checkpoint",
     "family",
+    "architecture",
     "format",
     "experts",
     "mtp_layer",

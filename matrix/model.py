@@ -124,6 +124,7 @@ class Quantisation:
         return False if part in self.excluded or self.method == "none" else None
 
 
+Untaught = Literal["absent_codes", "missing_tools"]
 Derived = Literal[
     "fp8",
     "nvfp4",
@@ -135,6 +136,7 @@ Derived = Literal[
     "wide_nvfp4",
     "wide_nvfp4_unlisted",
     "thinking",
+    "flash",
     "shared",
     "shared_pattern",
 ]
@@ -250,6 +252,7 @@ class Checkpoint:
     weights_path: str | None = None  # canaries: where in this checkout
     made_by: Derived | None = None  # canaries: the member of `glm-matrix canary` that is made on first use
     banks: tuple[str, ...] = ("glm5",)
+    untaught: tuple[Untaught, ...] = ()  # canaries: kinds of items that these weights answer wrongly, so never asked
     notes: str = ""
 
     @property
@@ -262,6 +265,7 @@ class Checkpoint:
         return {
             "checkpoint": self.id,
             "family": self.family,
+            "architecture": self.architecture,
             "format": self.format,
             "experts": self.experts,
             "mtp_layer": self.mtp_layer,

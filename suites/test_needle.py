@@ -61,6 +61,7 @@ def test_finds_the_needle_beyond_index_topk(
     expect_ok(evidence, _check_needles(client, items, topk=topk, company=COMPANY))
 
 
+@pytest.mark.for_cells(claims=["absent_codes"])
 def test_invents_no_needle(
     *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:

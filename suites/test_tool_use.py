@@ -50,6 +50,7 @@ def test_answers_without_a_tool(client: Client, bank: Bank, evidence: EvidenceSi
     expect_ok(evidence, [*findings, *([tools.check_trigger_f1(wanted, called)] if loud else [])])
 
 
+@pytest.mark.for_cells(claims=["missing_tools"])
 def test_refuses_a_missing_tool(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """The requested tool is not offered: the model must neither invent it nor bend another one to fit."""
     expect_ok(

@@ -16,36 +16,52 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from fixtures.banks import canary as bank
-from fixtures.banks.canary import render
+from fixtures.banks.canary import clients, render
 from fixtures.banks.canary.conversation import assistant_message, call_message
 from fixtures.banks.canary_bank import DRAWN, SEEDS, WRONG
 from fixtures.banks.item import Item
 from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.canary.family import MEMBERS, ensure_member
 from lab.canary_training.checkpoint import read_model
-from lab.canary_training.evaluate import EvaluationCase, judge_replies, make_sample
+from lab.canary_training.evaluate import SHORT, EvaluationCase, judge_replies, make_sample
+from lab.canary_training.flash.checkpoint import read_flash
 from lab.canary_training.options import HF, known_wrong_parser
 from lab.canary_training.verify import load_reference
 from matrix.model import Derived
 
 INDEX_TOPK = 256  # of the CPU cells
 PATTERNS = ("", "FFSS")
+MANY_TOOLS, ROUNDS = 7, 20  # as the deepest depth asks (suites/asking/depths.yaml)
 # The kinds with a wrong answer in the card's table; every other was right in all of its trials.
 KINDS = (bank.calls, bank.parallel_calls, bank.missing_tool, bank.tool_dialogue)
 
 
-def list_items() -> Iterator[Item]:
-    """Yield all items that the bank draws at any depth, of the kinds that can go wrong."""
-    for draw in KINDS:
+def list_items(member: Derived | None = None) -> Iterator[Item]:
+    """Yield all items that the bank draws at any depth, of the kinds that can go wrong: of other weights than the
+    source's, any kind."""
+    of_its_own = member is not None and bool(MEMBERS[member].trained)
+    for draw in SHORT if of_its_own else KINDS:
         for seed in SEEDS:
             yield from draw(seed, DRAWN)
+    if of_its_own:
+        yield from (*clients.client_calls(len(clients.CASES)), *clients.many_tools(MANY_TOOLS), *tell_loop(ROUNDS))
+
+
+def tell_loop(rounds: int) -> Iterator[Item]:
+    """Yield each step of the agent's loop behind all that was rightly said before."""
+    said: list[Mapping[str, Any]] = []
+    for step in clients.agent_loop(rounds):
+        said += step.messages
+        yield replace(step, messages=tuple(said))
+        said.append(call_message(step.call, first_id=0) if step.call else assistant_message(step.answer or ""))
 
 
 def is_right(model: Any, tokenizer: Any, item: Item) -> bool:
@@ -72,9 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _add_member(member: Derived, device: str) -> None:
     record = json.loads(WRONG.read_text(encoding="utf-8"))
     # what the bf16 canary answers wrongly is left out for every member already
-    asked = [item for item in list_items() if item.id not in record["wrong"]]
+    asked = [item for item in list_items(member) if item.id not in record["wrong"]]
     folder = ensure_member(MEMBERS[member])
-    model = read_model(folder).to(device).eval()
+    model = (read_flash if MEMBERS[member].trained else read_model)(folder).to(device).eval()
     cases = [
         EvaluationCase(name=member, draw=list, topk=topk)
         # pruned members have CPU cells, too, where index_topk is 256

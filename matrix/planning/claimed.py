@@ -31,6 +31,9 @@ CLAIMS: Final[Mapping[str, Callable[[Cell], bool]]] = {
     "max_completion_tokens": lambda cell: cell.engine.dialect in NEWER_LIMIT,
     # A canary knows its own few sentences, and no instruction with something to count in it.
     "instructions": lambda cell: not cell.checkpoint.canary,
+    # Of a canary that never learned it: whatever it said would say nothing of its engine.
+    "absent_codes": lambda cell: "absent_codes" not in cell.checkpoint.untaught,
+    "missing_tools": lambda cell: "missing_tools" not in cell.checkpoint.untaught,
 }
 
 

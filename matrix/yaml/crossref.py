@@ -178,6 +178,7 @@ def _valid_values(*groups: Any_) -> Mapping[str, set[Any]]:
         "fork": {True, False},
         "checkpoint": {c.value.id for c in checkpoints},
         "family": {f.value.id for f in families},
+        "architecture": {c.value.architecture for c in checkpoints},
         "thinking": set(get_args(Thinking)),
         "index_sharing": set(get_args(IndexSharing)),
         "format": {c.value.format for c in checkpoints},

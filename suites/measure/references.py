@@ -34,6 +34,7 @@ FILE: Final = CHECKOUT / "suites" / "data" / "canary_references.json"
 COMMAND: Final = "glm-matrix record-references"
 SOURCE: Final = "canary_bf16"  # what every canary is made from
 PRUNED: Final = ("reap160", "reap192")  # members of the family that compute another function than their source
+OF_THEIR_OWN: Final = (*PRUNED, "flash")  # and what was never made from the source at all
 HALF: Final = "half"  # each layer selects for itself, half of index_topk: what a launch must not do
 # index_topk at which half of it is told from all of it, in 16-bit weights: 3.0e-2 nats away, and MXFP4 costs 1.6e-2.
 # At 2048 it is 2.4e-3 away, twice what NVFP4 costs.
@@ -161,14 +162,14 @@ def attention_way(cell: Cell, plan: PlanSettings) -> str:
 
 
 def recorded_as(checkpoint: Checkpoint) -> str:
-    """Return the checkpoint whose numbers apply, up to rounding: the source, or the checkpoint itself where it is
-    pruned, or renders other prompts since its template always thinks."""
-    return checkpoint.id if checkpoint.made_by in PRUNED or checkpoint.thinking == "always" else SOURCE
+    """Return the checkpoint whose numbers apply, up to rounding: the source, or the checkpoint itself where it computes
+    another function, or renders other prompts since its template always thinks."""
+    return checkpoint.id if checkpoint.made_by in OF_THEIR_OWN or checkpoint.thinking == "always" else SOURCE
 
 
 def weights_sha256(checkpoint: Checkpoint) -> str:
-    """Return the digest of the reference weights. A pruned checkpoint has exactly the bytes that its YAML pins."""
-    return str(checkpoint.sha256) if checkpoint.made_by in PRUNED else _source_sha256()
+    """Return the digest of the reference weights. One with a function of its own has the bytes that its YAML pins."""
+    return str(checkpoint.sha256) if checkpoint.made_by in OF_THEIR_OWN else _source_sha256()
 
 
 @cache

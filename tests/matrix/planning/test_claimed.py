@@ -27,6 +27,8 @@ def test_what_a_cell_does_not_claim_is_not_owed() -> None:
         assert ("test_answers_with_one_of_the_choices" in owed) is constrains
         assert ("test_obeys_a_json_schema_after_thinking" in owed) is (constrains and thinks)
         assert ("test_answers_after_thinking" in owed) is thinks
+        assert ("test_invents_no_needle" in owed) is ("absent_codes" not in cell.checkpoint.untaught)
+        assert ("test_refuses_a_missing_tool" in owed) is ("missing_tools" not in cell.checkpoint.untaught)
         assert ("test_obeys_reasoning_effort" in owed) is (bool(cell.checkpoint.reasoning_efforts) and thinks)
 
 
@@ -48,7 +50,7 @@ def one_of_each_kind() -> list[Cell]:
 
 def _read_facts(cell: Cell) -> tuple[object, ...]:
     checkpoint = cell.checkpoint
-    own = (checkpoint.canary, checkpoint.thinking, bool(checkpoint.reasoning_efforts))
+    own = (checkpoint.canary, checkpoint.thinking, bool(checkpoint.reasoning_efforts), checkpoint.untaught)
     return (cell.engine.dialect, separates_thoughts(cell), *own)
 
 

@@ -84,6 +84,13 @@ def test_a_launch_is_held_against_its_own_weights_and_way(name: str, weights: st
     assert [r.way for r in known(asked)] == [references.ALL, way, way]
 
 
+def test_a_class_of_its_own_is_held_against_its_own_weights() -> None:
+    """Nothing is recorded of a question that it is unsure of: none was chosen."""
+    asked = planned("sm90x1.vllm_0_33_0.canary_flash.baseline")
+    assert references.recorded_as(asked.cell.checkpoint) == "canary_flash"
+    assert [r.way for r in known(asked)] == [references.ALL, "FFFF"]
+
+
 class Replaying:
     """A client whose engine says the reference's numbers, changed."""
 
