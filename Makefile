@@ -126,7 +126,7 @@ generate: .venv/dev.stamp ## rewrite what is generated from axes and code: docs/
 	@$(PY) -m tests.faults.page
 
 lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
-	@cd requirements && for f in uv run dev ray; do ../.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes \
+	@cd requirements && for f in uv run dev mutants ray; do ../.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes \
 		--no-header --no-emit-index-url --no-annotate $$f.in -o $$f.lock; done
 	@cd requirements && ../.venv/bin/uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate page.in -o page.lock
