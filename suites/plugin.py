@@ -12,6 +12,7 @@ from fixtures.banks.bank import Bank
 from fixtures.client.tape import Tape
 from fixtures.session.company import keep_bases
 from fixtures.session.plugin import FOUND
+from fixtures.session.tape_plugin import REPLAY
 from matrix.collection.items import CellItem
 from matrix.collection.plugin import cell_of, selected_plans
 from matrix.collection.wanted import ASKED, names_tests
@@ -20,6 +21,7 @@ from matrix.errors import ConfigError
 from matrix.model import Cell
 from matrix.planning.beside import sees_what_changes
 from matrix.planning.plan import Plan
+from matrix.planning.token_budgets import parse_token_budget, read_token_budgets
 from matrix.yaml.load import load_matrix
 from reports.compare.baselines import Baseline, digest_files, read_baseline
 from reports.evidence.plugin import declare_run
@@ -60,6 +62,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="ask each cell the same for so long, e.g. 10m, and look for drift (suites/test_soak.py); at most 24h",
     )
     group.addoption(
+        "--token-budget",
+        default="",
+        metavar="TOKENS",
+        help="what a sequential test (needles, fresh boots) may spend on a cell, prompts and replies together; spent"
+        " before its answers decide, the test is NOT_EVIDENCE. Default: by depth, matrix/token_budgets.yaml",
+    )
+    group.addoption(
         "--baseline",
         action="append",
         default=[],
@@ -80,6 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, what in MARKS.items():
         config.addinivalue_line("markers", f"{name}: {what}")
     _read_soak(config.option.soak)
+    _state_token_budget(config)
     config.stash[ASKED] = lambda marks: asks_test(config, marks)
     config.addinivalue_line("markers", "soak: asked only where --soak DURATION says for how long")
     config.addinivalue_line("markers", "boots: asked only where --boots N launches a cell more than once")
@@ -146,6 +156,26 @@ def _read_soak(text: str) -> float:
         return parse_duration(text, most_s=DAY_S) if text else 0.0
     except ValueError as error:
         raise pytest.UsageError(f"--soak: {error}") from None
+
+
+def _state_token_budget(config: pytest.Config) -> None:
+    """Put the depth's budget in the option where the command line says none: the tapes keep it, so that a run is judged
+    again by its own. One that is replayed from before there were budgets has none."""
+    option = config.option
+    try:
+        if option.token_budget:
+            parse_token_budget(option.token_budget)
+        elif REPLAY not in config.stash:
+            option.token_budget = str(read_token_budgets()[option.depth])
+    except ValueError as error:
+        raise pytest.UsageError(f"--token-budget: {error}") from None
+
+
+@pytest.fixture(scope="session")
+def token_budget(request: pytest.FixtureRequest) -> int | None:
+    """Return how many tokens a sequential test may spend; None in a replay of a run that stated none."""
+    stated = request.config.option.token_budget
+    return parse_token_budget(stated) if stated else None
 
 
 @pytest.fixture(scope="session")

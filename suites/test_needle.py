@@ -18,6 +18,7 @@ from reports.evidence.finding import Finding
 from suites.asking import lengths
 from suites.asking.contract import EvidenceSink, PlanSettings, expect_ok
 from suites.asking.depth import Depth
+from suites.asking.sequential import Spending, expect_decided
 from suites.checks import answer, limits, needle
 from suites.measure.logprob_probe import index_topk
 from suites.measure.rendering import Rendered, make_prompt_of, pad_prompt
@@ -30,12 +31,20 @@ COMPANY_TOKENS = 8_192  # two longer ones only wait for each other's prefill
 
 
 def test_finds_the_needle_within_index_topk(
-    *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+    *,
+    cell: Cell,
+    plan: PlanSettings,
+    client: Client,
+    bank: Bank,
+    evidence: EvidenceSink,
+    depth: Depth,
+    token_budget: int | None,
 ) -> None:
     """Dense by construction: the test fails when attention itself is broken, and cannot test its sparsity."""
     tokens = lengths.within_index_topk(plan.settings, index_topk(cell, plan.settings))
     items = [bank.needle(tokens=tokens, depth=d) for d in depth.within_depths]
-    expect_ok(evidence, _check_needles(client, items, topk=None))
+    spending = Spending(budget=token_budget)
+    expect_decided(evidence, _check_needles(client, items, spending, topk=None), spending, name="needle")
 
 
 def test_finds_the_needle_beyond_index_topk(
@@ -47,6 +56,7 @@ def test_finds_the_needle_beyond_index_topk(
     evidence: EvidenceSink,
     depth: Depth,
     rendered: Rendered | None,
+    token_budget: int | None,
 ) -> None:
     """Sparse by construction: the indexer must have selected the place. Two prompts at once: each must read its own."""
     topk = index_topk(cell, plan.settings)
@@ -58,7 +68,9 @@ def test_finds_the_needle_beyond_index_topk(
     edges = lengths.page_edges(plan.settings, topk) if depth.needle_page_edges else ()
     stem = lengths.just_beyond(plan.settings, topk) if depth.one_text else None
     items = itertools.chain(_make_needles(bank, sizes, depth, stem), _make_edge_needles(bank, edges, rendered))
-    expect_ok(evidence, _check_needles(client, items, topk=topk, company=COMPANY))
+    spending = Spending(budget=token_budget)
+    found = _check_needles(client, items, spending, topk=topk, company=COMPANY)
+    expect_decided(evidence, found, spending, name="needle")
 
 
 @pytest.mark.for_cells(claims=["absent_codes"])
@@ -164,11 +176,17 @@ def _make_needles(bank: Bank, sizes: Iterable[int], depth: Depth, stem: int | No
                 yield hard
 
 
-def _check_needles(client: Client, items: Iterable[Item], *, topk: int | None, company: int = 1) -> Iterator[Finding]:
-    """Check each needle; stop early once enough are lost, so that a broken engine does not cost hours."""
+def _check_needles(
+    client: Client, items: Iterable[Item], spending: Spending, *, topk: int | None, company: int = 1
+) -> Iterator[Finding]:
+    """Check each needle; stop early once enough are lost, so that a broken engine does not cost hours, or once the
+    budget is spent."""
     lost = asked = 0
-    for batch in _split_company(items, company):
+    for batch in (part for whole in _split_company(items, company) for part in spending.split_batch(whole)):
+        if not spending.may_ask():
+            return
         for item, reply in zip(batch, client.together([(item, {}) for item in batch]), strict=True):
+            spending.count_reply(item, reply)
             finding = needle.check_needle(item, reply, index_topk=topk)
             yield finding
             lost, asked = lost + (not finding.ok), asked + 1

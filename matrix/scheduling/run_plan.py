@@ -14,6 +14,7 @@ from typing import Any, Final, get_args
 
 from matrix.errors import ConfigError, Problem
 from matrix.planning.owed import DEPTHS, Depth
+from matrix.planning.token_budgets import read_token_budgets
 from matrix.scheduling.durations import Estimate, Seconds
 from matrix.scheduling.groups import TIERS, Grouped, LaunchGroup, LeftOut, Tier
 from matrix.scheduling.place import MachineKind, Schedule, ScheduledJob, place_jobs
@@ -40,6 +41,11 @@ class RunPlan:
         # without estimates and times: a plan whose durations were measured anew starts the same launches
         what = [self.depth, sorted((g.id, g.tier, sorted(g.cells), sorted(g.needs)) for g in self.groups)]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+    @property
+    def token_budget(self) -> int:
+        """What a sequential test of a cell may spend, in tokens."""
+        return read_token_budgets()[self.depth]
 
     @property
     def makespan_s(self) -> float:
@@ -129,6 +135,7 @@ def dump_run_plan(plan: RunPlan) -> dict[str, Any]:
         "digest": plan.digest,
         "matrix_sha256": plan.matrix_sha256,
         "depth": plan.depth,
+        "token_budget": plan.token_budget,
         "makespan_s": round(plan.makespan_s, 1),
         "gpu_hours": round(plan.gpu_hours, 3),
         "naive": {"launch_per_suite_s": round(plan.naive_s, 1), "launch_per_cell_s": round(plan.per_cell_s, 1)},

@@ -94,6 +94,9 @@ def _render_costs(plan: RunPlan, price: float | None) -> str:
     if plan.gpu_hours:
         cost = f", {plan.gpu_hours * price:,.2f} at {price:g} for a GPU-hour, as you said" if price is not None else ""
         lines.append(f"GPU-hours: {plan.gpu_hours:,.1f}{cost}")
+    lines.append(
+        f"a sequential test (needles, fresh boots) of a cell: at most {plan.token_budget:,} tokens (--token-budget)"
+    )
     return "\n".join(lines) if plan.groups else ""
 
 

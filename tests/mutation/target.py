@@ -185,6 +185,7 @@ class Real:
                 "depth": self.depth,
                 "boot_count": 1,
                 "soak_s": 0.0,
+                "token_budget": None,
                 "reboot": lambda why: None,
                 "rendered": find_token_counter(self.plan.cell.checkpoint, tape),
             }

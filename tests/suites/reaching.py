@@ -225,6 +225,7 @@ def noted(test: str, planned: Plan, depth: Depth) -> Notes:
         "rendered": None,
         "boot_count": 1,
         "soak_s": 0.0,
+        "token_budget": None,
         "reboot": lambda why: None,
     }
     what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fixtures.session.tape_plugin import REPLAY, Replay
+from matrix.collection.plugin import HostFacts
 from suites import plugin
 
 
@@ -52,3 +55,24 @@ def test_durations(text: str, seconds: float) -> None:
 def test_another_duration_is_refused(text: str) -> None:
     with pytest.raises(pytest.UsageError, match="--soak: expected a duration"):
         plugin._read_soak(text)
+
+
+@pytest.mark.parametrize(
+    ("stated", "replayed", "kept"),
+    [("", False, "4000000"), ("2_000", False, "2_000"), ("", True, ""), ("7", True, "7")],
+)
+def test_a_run_keeps_the_budget_that_it_was_asked_by(stated: str, replayed: bool, kept: str) -> None:
+    config: Any = SimpleNamespace(option=SimpleNamespace(depth="full", token_budget=stated), stash=pytest.Stash())
+    if replayed:
+        config.stash[REPLAY] = Replay(
+            run="", folder=Path(), files={}, cells=(), host=HostFacts(rigs=frozenset(), description="")
+        )
+    plugin._state_token_budget(config)
+    assert config.option.token_budget == kept
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1e6", "many", "1.5", "9" * 30, "٣"])
+def test_a_budget_that_is_no_number_of_tokens_is_refused(text: str) -> None:
+    config: Any = SimpleNamespace(option=SimpleNamespace(depth="full", token_budget=text), stash=pytest.Stash())
+    with pytest.raises(pytest.UsageError, match="--token-budget: expected a whole number of tokens"):
+        plugin._state_token_budget(config)

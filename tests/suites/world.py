@@ -133,6 +133,7 @@ DEPTH = replace(
 )
 SILENCE_S = 0.5
 BOOTS = 5
+TOKEN_BUDGET = 1_000_000
 
 
 def suite_tests() -> dict[str, Callable[..., None]]:
@@ -336,6 +337,7 @@ def _ask(test: str, engine: FakeRunning, silence_s: float, tape: Tape, given: di
             "rendered": counted_by_stub,
             "boot_count": BOOTS,
             "soak_s": 0.0,  # as many rounds as a trend needs
+            "token_budget": TOKEN_BUDGET,
             **given,
         }
         given = {"client_bank": given["bank"], **given, "judged": unwatched(given)}

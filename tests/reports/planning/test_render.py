@@ -7,7 +7,7 @@ from functools import cache
 
 from matrix.scheduling.groups import LeftOut
 from matrix.scheduling.place import MachineKind
-from matrix.scheduling.run_plan import RunPlan, make_run_plan
+from matrix.scheduling.run_plan import RunPlan, dump_run_plan, make_run_plan
 from reports.planning.render import format_time, list_left_out, render_plan
 from tests.matrix.scheduling.world import BIG, grouped_478b
 
@@ -28,6 +28,12 @@ def test_the_table_has_a_line_for_each_checkpoint_of_a_tier() -> None:
     assert [line.split()[2] for line in lines if "glm51_478b_nvfp4  " in line] == ["dummy", "full"]
     assert "where the durations come from" in text
     assert "vllm#46367" in text
+
+
+def test_the_budget_of_sequential_tests_is_stated() -> None:
+    assert "at most 1,000,000 tokens (--token-budget)" in render_plan(plan())
+    release = replace(plan(), depth="release")
+    assert "at most 60,000,000 tokens" in render_plan(release) and dump_run_plan(release)["token_budget"] == 60_000_000
 
 
 def test_wide_has_a_line_for_each_launch_and_says_which_load_is_warm() -> None:
