@@ -79,7 +79,9 @@ def predict_token_bytes(wanted: Requested, layout: Layout, full_layers: int, mtp
     """Bytes per token; indexer keys only on layers that run the indexer. An MTP layer is a whole one."""
     layers = wanted.shape.layers + mtp_layers
     keys = full_layers + mtp_layers if layout.startswith("dsa") else 0
-    return latent_bytes(layout, wanted.shape) * layers + key_bytes(wanted.dialect, wanted.shape) * keys
+    # Rounded up: where several tokens share a key, an engine allocates whole ones.
+    pooled = -(-key_bytes(wanted.dialect, wanted.shape) * keys // wanted.shape.index_pool)
+    return latent_bytes(layout, wanted.shape) * layers + pooled
 
 
 def key_bytes(dialect: str, shape: KvShape) -> int:

@@ -98,6 +98,12 @@ def test_a_dense_pool_refutes_dsa_and_indexcache() -> None:
     assert got == dict.fromkeys(("kv_layout", "dsa", "indexcache"), ("refuted", Rung.COUNTER))
 
 
+def test_a_key_that_four_tokens_share_is_a_quarter_of_one() -> None:
+    """GLM-5.3-Flash's class: a latent of 512 without rope, and 132 bytes of key for four tokens."""
+    shape = KvShape(layers=2, kv_lora_rank=512, rope_dims=0, index_pool=4)
+    assert predict_token_bytes(replace(VLLM, shape=shape), "dsa_bf16", 2) == 2 * 1024 + 2 * 132 // 4
+
+
 def test_a_log_too_coarse_to_tell_proves_nothing() -> None:
     wanted = replace(VLLM, shape=KvShape(), full_layers=77, features=frozenset({"indexcache"}))
     size = predict_token_bytes(wanted, "dsa_bf16", 77)
