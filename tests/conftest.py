@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from functools import cache
 
 from tests.interrupt import restore_interrupt
@@ -10,6 +11,13 @@ from tests.interrupt import restore_interrupt
 
 def pytest_configure() -> None:
     restore_interrupt()
+    hide_mutant()
+
+
+def hide_mutant() -> None:
+    """Keep mutmut's variable from the processes that tests start. There its wrappers look for a configuration in the
+    working directory and end the process; here they go by a copy of their own."""
+    os.environ.pop("MUTANT_UNDER_TEST", None)
 
 
 def pytest_collect_file() -> None:

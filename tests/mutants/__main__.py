@@ -1,7 +1,8 @@
-"""`python -m tests.mutants take [I/N] [GLOB...] [--without SCORE]` and `... merge FILE... [--out FILE]`
+"""`python -m tests.mutants take [I/N] [GLOB...] [--without SCORE]`, `... run I/N` and `... merge FILE... [--out FILE]`
 
-A share of mutmut's changes on one machine, and what several machines found as one score. mutmut must have made its
-changes before (any `mutmut run GLOB` does). Run `take` again after each run of mutmut: it saves what was tried.
+A share of mutmut's changes on one machine, and what several machines found as one score. `run` makes and tries one
+share from nothing. For `take` mutmut must have made its changes before (any `mutmut run GLOB` does); run it again after
+each run of mutmut: it saves what was tried.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from matrix.checkout import CHECKOUT
 from matrix.output.markdown import format_markdown_table
+from tests.mutants.make import run_share
 from tests.mutants.shard import (
     Share,
     count_results,
@@ -31,7 +33,7 @@ LEAST_SURVIVORS = 10  # that a module has which the table names
 def main(argv: list[str] | None = None) -> int:
     options = _options(argv)
     try:
-        return _take(options) if options.verb == "take" else _merge(options)
+        return VERBS[options.verb](options)
     except (ValueError, OSError) as error:
         print(f"tests.mutants: {error}", file=sys.stderr)
         return 2
@@ -47,6 +49,10 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     take.add_argument("globs", nargs="*", metavar="GLOB", help="of these changes only, e.g. 'reports.gate.*'")
     take.add_argument("--without", type=Path, metavar="SCORE", help="leave modules out that this score has whole")
     take.add_argument("--mutants", type=Path, default=CHECKOUT / "mutants", metavar="DIR", help="mutmut's folder")
+    run = verbs.add_parser("run", help="make and try the changes of one share alone, in an empty mutants/ (see `make`)")
+    run.add_argument("share", type=_share, metavar="I/N", help="the I-th of N")
+    run.add_argument("globs", nargs="*", metavar="GLOB", help="of these changes only, e.g. 'reports.gate.*'")
+    run.add_argument("--max-children", type=int, metavar="N", help="at once (default: one for each core)")
     merge = verbs.add_parser("merge", help="add results of one commit up, print the table and the survivors")
     merge.add_argument("files", nargs="+", type=Path, metavar="FILE", help="results.json of each machine")
     merge.add_argument("--out", type=Path, metavar="FILE", help="write the score and each survivor's name there")
@@ -73,6 +79,12 @@ def _take(options: argparse.Namespace) -> int:
     return 0
 
 
+def _run(options: argparse.Namespace) -> int:
+    index, count = options.share
+    run_share(Share(index=index, count=count, globs=tuple(options.globs) or ("*",)), options.max_children)
+    return 0
+
+
 def _merge(options: argparse.Namespace) -> int:
     results = merge_results(map(read_results, options.files))
     modules = count_results(results)
@@ -85,6 +97,9 @@ def _merge(options: argparse.Namespace) -> int:
         score |= {"tried": len(results.codes), "whole": whole, "modules": modules, "survivors": survivors}
         options.out.write_text(json.dumps(score, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+VERBS: Final = {"take": _take, "run": _run, "merge": _merge}
 
 
 if __name__ == "__main__":
