@@ -8,9 +8,8 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.client.client import Client
 from fixtures.launch.observe import observe_engine
-from matrix.judging.drafting import count_drafts
 from matrix.judging.observation import Seen
-from matrix.judging.proof import DRAFTED_TOKENS, PrefillProbe, judge_proofs, mtp, pick_strongest
+from matrix.judging.proof import PrefillProbe, judge_proofs, mtp, pick_strongest
 from matrix.judging.requested import Requested, read_requested
 from matrix.model import Cell
 from matrix.planning.plan import Plan
@@ -37,7 +36,8 @@ def test_numbers_agree_with_the_reference(
 ) -> None:
     """The next-token distributions agree with transformers in float32, within the tolerance of the launch's dtypes."""
     unsure = depth.reference_unsure or "indexcache" in cell.features  # the one prompt on which patterns part
-    known = [r for r in find_references(cell, plan, bank) if unsure or r.item.kind != signature.UNSURE]
+    found = find_references(cell, plan, bank, one_text=depth.one_text)
+    known = [r for r in found if unsure or r.item.kind != signature.UNSURE]
     if not known:
         pytest.skip("NOT_EVIDENCE: no reference was recorded for these weights, index_topk and pattern")
     asked = [(r, signature.ask_for_logprobs(client, r.item), _pick_tolerance(cell, r)) for r in known]
@@ -100,18 +100,13 @@ def _draft_enough(
     before: Seen = ()
     if not from_start:
         before = observe_engine(dialect, client, engine.log_path)
-    elif _has_drafted(observe_engine(dialect, client, engine.log_path), before):
+    elif mtp.has_drafted_enough(observe_engine(dialect, client, engine.log_path), before):
         return before
     for item in (*bank.long_generation(STORIES), *bank.facts(FACTS)):
         client.ask(item)
-        if _has_drafted(observe_engine(dialect, client, engine.log_path), before):
+        if mtp.has_drafted_enough(observe_engine(dialect, client, engine.log_path), before):
             break
     return before
-
-
-def _has_drafted(seen: Seen, before: Seen) -> bool:
-    found = count_drafts(seen, before)
-    return found is not None and found.drafted >= DRAFTED_TOKENS
 
 
 def _probe_chunks(

@@ -91,7 +91,8 @@ def list_wanted() -> dict[Key, tuple[Checkpoint, Item]]:
         if cell.checkpoint.canary:
             weights = matrix.checkpoints[references.recorded_as(cell.checkpoint)]
             given = cell, make_plan(matrix, cell), bank_for(weights)
-            for key, item in (*references.list_keys(*given), *references.list_crowd_keys(*given)):
+            in_one_text = references.list_keys(*given, one_text=True)
+            for key, item in (*references.list_keys(*given), *in_one_text, *references.list_crowd_keys(*given)):
                 found[key] = weights, item
     return found
 

@@ -66,7 +66,9 @@ def _read_distributions(found: Found) -> Logprobs:
 
 
 def _compare_found(cell: Cell, planned: Plan, found: Found) -> Iterator[Agreement]:
-    keys = {item.id: key for key, item in references.list_keys(cell, planned, bank_for(cell.checkpoint))}
+    bank = bank_for(cell.checkpoint)
+    asked = (references.list_keys(cell, planned, bank, one_text=alike) for alike in (False, True))
+    keys = {item.id: key for each in asked for key, item in each}
     if (key := keys.get(found.item)) is None:
         return
     # all weights and ways of this prompt: the wrong ones are what a tolerance must keep out

@@ -18,7 +18,6 @@ from typing import Final, Literal, get_args
 
 from packaging.version import InvalidVersion, Version
 
-from matrix.errors import OtherServer
 from matrix.model import Checkpoint, Release
 from matrix.planning.plan import Plan
 
@@ -27,7 +26,6 @@ PARTS: Final[tuple[Part, ...]] = get_args(Part)
 LAUNCH_MARK: Final = re.compile(r"-[0-9a-f]{8}$")  # behind the served name of what this project launches itself
 HUB_SNAPSHOT: Final = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/")
 PLACES: Final = ("/", "./", "../", "~/")
-SHOWN_CHARS: Final = 400
 # Name under which a launch records what the engine says of its version, by dialect; llama.cpp's build number cannot be
 # compared with a release, its wheel's version can.
 VERSION_NAMES: Final[Mapping[str, str]] = {
@@ -85,21 +83,6 @@ def is_same_version(told: str, release: Release) -> bool:
         return release.fork or Version(told).public == release.parsed_version.public
     except InvalidVersion:
         return False
-
-
-def require_model(replied: str, asked: str) -> None:
-    """Compare who answered with who was asked.
-
-    A reply that names no model is for `suites.checks.protocol` to judge. transformers serve adds a revision (`@main`).
-
-    Raises:
-        OtherServer: the reply is in another model's name.
-    """
-    if replied and asked and replied != asked and not replied.startswith(f"{asked}@"):
-        raise OtherServer(
-            f"another server answered: {asked!r} was asked, and the reply's model is {replied[:SHOWN_CHARS]!r}",
-            replied=replied,
-        )
 
 
 def _explain_model(plan: Plan, told: ServerIdentity, checkpoints: tuple[Checkpoint, ...]) -> str:

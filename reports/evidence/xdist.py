@@ -91,6 +91,13 @@ class Recorder:
         if wanted and not self.config.option.collectonly:
             self._open_writer()
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        """Take the file before a worker begins a test, and not with its first report: workers write the replies that
+        are kept beside the file themselves, and those of an earlier run move away when it is taken."""
+        if ids and DECLARATION in self.config.stash and not self.config.option.collectonly:
+            self._open_writer()
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when not in ("setup", "call", "teardown"):  # xdist's word for a test that its worker did not survive
             self.crashed.append(report)
@@ -179,7 +186,9 @@ class Recorder:
             self.begun_s = time.monotonic()
             self._refuse_one_file_for_two()
             try:
-                self.writer = EvidenceWriter(Path(self.config.option.evidence), run_id(self.config), fresh=True)
+                derived = bool(getattr(self.config.option, "replay", None))
+                path = Path(self.config.option.evidence)
+                self.writer = EvidenceWriter(path, run_id(self.config), fresh=True, durable=not derived)
             except HostError as error:
                 raise pytest.UsageError(str(error)) from None
         return self.writer

@@ -28,6 +28,10 @@ from reports.replay.differences import Replayed, Unreplayable, compare_replay, j
 WITHIN_S: Final = 1800.0  # 54 cells take under a minute on two cores
 LOOKED_AFTER_S: Final = 0.2  # how soon a replay that nobody wants any more ends
 SHOWN_LINES: Final = 8
+LEAN: Final = (
+    "-p",
+    "no:unraisableexception",
+)  # it walks through all objects at the end, in search of finalisers' errors
 # They would change the run, or take its asserts away.
 LEFT_OUT: Final = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_AUTO_NUM_WORKERS", "PYTHONOPTIMIZE")
 
@@ -88,7 +92,7 @@ def run_replay(path: Path, run: str, target: Path, unwanted: Event | None = None
         HostError: the replay did not end, or was `unwanted` before it did.
     """
     # Records are compared, and nobody reads a traceback: with the source in it each takes 40 ms.
-    command = [sys.executable, "-m", "pytest", "suites", "-q", "--tb=native"]
+    command = [sys.executable, "-m", "pytest", "suites", "-q", "--tb=native", *LEAN]
     command += [f"--replay={path.resolve()}", f"--replay-run={run}", f"--evidence={target}"]
     with subprocess.Popen(
         command,

@@ -117,8 +117,8 @@ class AsMany:
     def long_call(self, *, tokens: int, trial: int = 0) -> Item | None:
         return self._bank.long_call(tokens=tokens, trial=trial)
 
-    def unsure(self, *, index_topk: int) -> Item | None:
-        return self._bank.unsure(index_topk=index_topk)
+    def unsure(self, *, index_topk: int, one_text: bool = False) -> Item | None:
+        return self._bank.unsure(index_topk=index_topk, one_text=one_text)
 
     def crowd(self, *, index_topk: int) -> Item | None:
         return self._bank.crowd(index_topk=index_topk)

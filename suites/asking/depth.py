@@ -69,6 +69,7 @@ class Depth:
     load_concurrency: tuple[int, ...]
     load_sweep: tuple[int, ...]  # streams, one wave each
     load_waves: int
+    load_warm_up: bool  # a wave before the measured ones; False: the tests before it have warmed the engine
     single_stream_tokens: int
     markers: int  # parallel requests, each with a marker of its own
     equal_asks: int  # of one request, for the A/A noise floor

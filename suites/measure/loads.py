@@ -62,9 +62,10 @@ FEWEST_BEATS = 100  # of the client's heart, 10 ms apart: fewer have no 99th per
 def measure_load(
     engine: EngineHandle, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int, skipped: int = 0
 ) -> dict[str, Any]:
-    """Run one warm-up wave and `waves` measured ones, all of distinct prompts: no measured prompt is in the prefix
-    cache. `skipped` prompts of the bank were sent before."""
-    # Drawn together: two calls would give the warm-up the same prompts, and the first wave would be cached.
+    """Run a warm-up wave, where the depth has one, and `waves` measured ones, all of distinct prompts: no measured
+    prompt is in the prefix cache. `skipped` prompts of the bank were sent before."""
+    # Drawn together: two calls would give the warm-up the same prompts, and the first wave would be cached. Drawn
+    # without a warm-up, too, so that the measured prompts are the same at every depth.
     items = bank.load_prompts(skipped + streams * (1 + waves), tokens=depth.load_prompt_tokens)[skipped:]
     prompts = tuple(tuple(item.messages) for item in items)
     spec = LoadSpec(
@@ -74,7 +75,7 @@ def measure_load(
         prompts=prompts[streams:],
         concurrency=streams,
         output_len=output_len,
-        warmups=prompts[:streams],
+        warmups=prompts[:streams] if depth.load_warm_up else (),
         label=f"c{streams}",
         keep_text=True,
         input_tokens_about=depth.load_prompt_tokens,

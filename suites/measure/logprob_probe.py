@@ -37,11 +37,11 @@ def make_prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[
     return {name: bank.needle(tokens=n, depth=DEPTH) for name, n in sizes.items() if n is not None}
 
 
-def make_all_prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[str, Item]:
+def make_all_prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any], one_text: bool = False) -> dict[str, Item]:
     """Make the frozen prompts and, if the bank has one that fits, a prompt beyond index_topk that the model cannot
     answer. A confident answer hides attention differences; on this prompt each IndexCache pattern yields a different
-    answer."""
-    unsure = _keep_fitting(bank.unsure(index_topk=topk), settings)
+    answer. `one_text`: its text goes on where the long prompt's ends, for engines that keep prefixes."""
+    unsure = _keep_fitting(bank.unsure(index_topk=topk, one_text=one_text), settings)
     return {**make_prompts(bank, topk=topk, settings=settings), **({UNSURE: unsure} if unsure else {})}
 
 

@@ -44,6 +44,12 @@ def prove_mtp(seen: Seen, before: Seen = ()) -> FeatureProof:
     return FeatureProof(feature=FEATURE, outcome=outcome, rung=Rung.COUNTER, detail=detail, data=data)
 
 
+def has_drafted_enough(seen: Seen, before: Seen = ()) -> bool:
+    """Return whether what was drafted since `before`, else since the start, can be judged by its share."""
+    found = drafting.count_drafts(seen, before)
+    return found is not None and found.drafted >= DRAFTED_TOKENS
+
+
 def _is_noise(found: Drafting) -> bool:
     """Too little is accepted in all, or of the first token of a draft, which needs no luck with an earlier one."""
     first_place = found.accepted_at[0] / found.drafts if found.accepted_at and found.drafts else 1.0

@@ -45,11 +45,17 @@ def test_a_disk_that_is_full_ends_the_run_once_without_a_traceback(tmp_path: Pat
     assert not any(isinstance(r, Lost | End) for r in whole)
 
 
-def test_a_file_that_another_run_writes_stops_the_run_before_its_first_test(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_a_file_that_another_run_writes_stops_the_run_before_its_first_test(
+    tmp_path: Path, options: Sequence[str]
+) -> None:
+    """A worker writes what it keeps beside the file, so that the file must be this run's by then."""
+    tests = "from pathlib import Path\ndef setup_module():\n    Path('ran').touch()\ndef test_x(cell): pass\n"
     with evidence.EvidenceWriter(tmp_path / "e.jsonl", "other"):
-        process = start(tmp_path, "def test_x(cell): raise SystemExit('ran')")
+        process = start(tmp_path, tests, options)
         out, _ = process.communicate()
     assert process.returncode == pytest.ExitCode.USAGE_ERROR
+    assert not (tmp_path / "ran").exists()
     assert "is being written by another run" in out
     assert "Traceback" not in out
 

@@ -63,6 +63,6 @@ def test_each_depth_asks_at_least_what_the_one_before_asks() -> None:
 
 def test_first_asks_as_many_as_quick_by_prompts_that_begin_alike() -> None:
     differs = {f.name for f in fields(FIRST) if getattr(FIRST, f.name) != getattr(QUICK, f.name)}
-    assert differs == {"name", "one_text", "single_stream_tokens"}
+    assert differs == {"name", "one_text", "single_stream_tokens", "load_warm_up"}
     assert (FIRST.one_text, BESIDE.one_text) == (True, True)
     assert not any(depth.one_text for depth in DEPTHS.values() if depth is not FIRST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def test_what_is_measured_was_not_asked_before() -> None:
             FakeRunning(stub.base_url, stub.api_key), Glm5Bank(), DEPTH, streams=2, output_len=4, waves=2
         )
     assert taken == [False] * 6
+
+
+def test_without_a_warm_up_the_measured_prompts_are_the_same() -> None:
+    with StubEngine() as stub:
+        engine, asked = FakeRunning(stub.base_url, stub.api_key), []
+        answer = stub.answer
+        stub.answer = lambda request: asked.append(request["messages"]) or answer(request)  # type: ignore
+        for warm_up in (True, False):
+            depth = replace(DEPTH, load_warm_up=warm_up)
+            loads.measure_load(engine, Glm5Bank(), depth, streams=1, output_len=4, waves=2)
+    assert len(asked) == 5 and asked[1:3] == asked[3:]
 
 
 @pytest.mark.parametrize(

@@ -281,3 +281,10 @@ def test_another_draft_is_judged_by_the_same_counters_and_its_pool_by_nothing(dr
     assert proof(draft, wanted, seen).outcome == "proven"
     assert proof(draft, wanted, read("vllm_0_26_0_mtp_random")).outcome == "refuted"
     assert proof("kv_layout", wanted, seen).outcome == "unproven"
+
+
+def test_enough_is_drafted_since_the_start_or_since_then() -> None:
+    seen = drafts(DRAFTED_TOKENS + 10, 40)
+    assert mtp.has_drafted_enough(seen)
+    assert not mtp.has_drafted_enough(seen, drafts(11, 5))
+    assert not mtp.has_drafted_enough([])
