@@ -31,6 +31,7 @@ OF_SIBLINGS: Final = Path(__file__).parent / "siblings_of_siblings.yaml"
 OF_TOOLS: Final = Path(__file__).parent / "siblings_of_tools.yaml"
 AFTER_TOOLS: Final = Path(__file__).parent / "siblings_after_tools.yaml"
 OF_KINDS: Final = Path(__file__).parent / "siblings_of_kinds.yaml"
+OF_THREADS: Final = Path(__file__).parent / "siblings_of_threads.yaml"
 DATA: Final = Path(__file__).parent / "recall.yaml"
 # As published for GLM-5.1.
 PATTERN: Final = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
@@ -46,6 +47,7 @@ ROUNDS: Final[Mapping[Path, tuple[str, int]]] = {
     OF_TOOLS: ("other tools around the engines, edge numbers, closed lists inside JSON", 50),
     AFTER_TOOLS: ("siblings of those, asked after those were mended", 28),
     OF_KINDS: ("the kinds of the reports in other words", 31),
+    OF_THREADS: ("threads that nobody here had read, found by search", 4),
 }
 AIM: Final = 0.9  # of the rows that are not about hardware
 HEAD: Final = """# Recall
@@ -276,6 +278,7 @@ def make_page() -> str:
             OF_TOOLS,
             AFTER_TOOLS,
             OF_KINDS,
+            OF_THREADS,
         )
         for s, now in classes[path]
     ]

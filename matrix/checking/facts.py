@@ -93,7 +93,7 @@ def collect_facts(
     # the order counts from here on: the file replaces settings, attention decides `dense`, and the draft reads both
     _from_trtllm_file(facts, extra)
     _attention(facts)
-    facts["dense"] = dense or facts["dense"]
+    facts["dense"], facts["patched_dense"] = dense or facts["dense"], dense
     _draft(facts)
     overrides = facts["overrides"] if isinstance(facts["overrides"], dict) else {}
     facts["override_keys"] = UNKNOWN if facts["overrides"] is UNKNOWN else frozenset(overrides)
@@ -297,6 +297,8 @@ def _model(facts: dict[str, Any], model: Model, config: Mapping[str, Any]) -> No
         format=model.format or UNKNOWN,
         dsa=architecture in DSA,
     )
+    # SGLang asks for the class, and not for the backend, in its guards and for its pool; a patch changes the class
+    facts["dsa_class"] = facts["dsa"] and not facts["patched_dense"]
     # a dense backend runs the class without selecting: checks about the indexer do not apply
     facts["sparse"] = UNKNOWN if facts["dense"] is UNKNOWN else facts["dsa"] and not facts["dense"]
     for name, key in (

@@ -141,7 +141,7 @@ def _choose_layout(facts: Mapping[str, Any]) -> Layout | None:
     stored = facts.get("kv")
     if not isinstance(stored, str) or facts["sparse"] not in (True, False):
         return None
-    if facts["sparse"] is False:
+    if facts["sparse"] is False and not facts["dsa_class"]:  # the pool is by the class: under a dense backend, too
         return "dense_bf16" if stored in WIDE else "dense_fp8"
     if stored in WIDE:
         return "dsa_bf16"

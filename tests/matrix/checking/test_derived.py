@@ -24,6 +24,7 @@ def by_hand(snapshot: Snapshot, sm: int, kv: str) -> str:
         "version": snapshot.version,
         "architecture": GLM,
         "sparse": True,
+        "dsa_class": True,
         "dsa": True,
         "sm": sm,
         "sm_family": sm // 10,
