@@ -111,8 +111,9 @@ def _check_talk(
         yield answer.check_answer(item, turn.reply, check="reuse.turn")
         yield protocol.check_envelope(item, turn.reply)
     page = int(plan.settings.get("page_tokens", 1))
-    # Such a cell must find nothing, and its own proof holds it to that.
-    pairs = () if NO_CACHE in cell.features else itertools.pairwise(turns)
+    # Such a cell must find nothing, and its own proof holds it to that; or its recipe had to switch the cache off.
+    none = NO_CACHE in cell.features or plan.settings.get("prefix_cache") is False
+    pairs = () if none else itertools.pairwise(turns)
     for before, now in pairs:
         yield reuse.check_cached(
             now.item, before.reply, now.reply, now.cached, page=page, kept=not cell.features & SPREAD
