@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from matrix.parsers.corpus import load_corpus
-from matrix.parsers.findings import REACHES, ParserFault, format_of, group_wrongs, list_wrongs, load_notes, reach_of
+from matrix.parsers.findings import (
+    RARE,
+    REACHES,
+    ParserFault,
+    format_of,
+    group_wrongs,
+    list_wrongs,
+    load_notes,
+    reach_of,
+)
 from matrix.parsers.record import load_answers, load_releases
 from matrix.parsers.summarise import dump_summary, make_summary
 from matrix.parsers.summary import SUMMARY
@@ -94,3 +103,8 @@ def test_the_releases_with_the_fewest_faults_of_common_cases_are_known() -> None
     counts = count_common("sglang", "glm47+glm45")
     assert counts["sglang_0_5_23"] < counts["sglang_0_5_17"]
     assert next(iter(counts)) == "sglang_0_5_23"
+    # Of this engine and pair alone, and without what is rare or was never asked of a release.
+    own = [w for w in list_wrongs() if (w.engine, w.pair) == ("sglang", "glm47+glm45")]
+    common = {(w.release, w.case) for w in own if w.topic not in RARE and w.reach != "backlog"}
+    assert counts == {release: len({case for name, case in common if name == release}) for release in counts}
+    assert sum(counts.values()) == len(common) < len({(w.release, w.case) for w in own})

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reports import __main__ as cli
+from reports.history.command import NO_FAILURE
 from tests.reports.history.test_history import run_fields, write
 
 HISTORY = ("trend", "flakes", "bisect-start", "baseline", "add")
@@ -51,6 +52,12 @@ def test_a_question_that_no_run_is_about_is_refused(
     write(tmp_path, 0, run_fields("HOST_ERROR"))
     assert ask(verb, tmp_path, *words) == 2
     assert said in capsys.readouterr().err
+
+
+def test_that_no_test_fails_is_said_where_each_was_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, 0, run_fields("PASS"))
+    assert ask("bisect-start", tmp_path) == 0
+    assert capsys.readouterr().out == NO_FAILURE
 
 
 @pytest.mark.parametrize("verb", ["repro", "issue", "table", "html", "predictions", "ablation", "replay"])

@@ -19,7 +19,7 @@ from matrix.recommending.ran import read_ran
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from reports import __main__ as cli
-from reports.ledger.entries import LedgerEntry, list_entries
+from reports.ledger.entries import LedgerEntry, _repeats, list_entries
 from reports.ledger.forms import FORMS, summarise_entries
 from tests.matrix import world as matrix_world
 from tests.reports import world
@@ -192,3 +192,14 @@ def test_an_inert_feature_exists_and_has_a_reason(tmp_path: Any, lines: str, sai
     with pytest.raises(ConfigError) as caught:
         load_matrix(root)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "repeats"),
+    [({}, True), ({"concurrency": 8}, True), ({"concurrency": 1}, False), ({"output_tokens": 9}, False)],
+)
+def test_a_load_repeats_what_a_claim_says_of_it_and_may_be_any_where_it_says_nothing(
+    wanted: dict[str, Any], repeats: bool
+) -> None:
+    seen = {"input_len": 4096, "output_len": 100, "concurrency": 8}
+    assert _repeats({"context_tokens": 4096, **wanted}, seen) is repeats

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.banks.canary_bank import CanaryBank
 from matrix.errors import ConfigError
 from matrix.yaml.load import load_matrix
 from reports import __main__ as cli
@@ -30,6 +31,7 @@ from reports.reproduce.issue import make_issue
 from reports.reproduce.judge import NewReply, judge_replies
 from reports.reproduce.minimise import minimise_folder
 from reports.reproduce.requests import choose_request, digest_prompt, list_requests, read_tape_of
+from suites.checks.frozen import prompt_sha256
 from tests.reports import world
 from tests.reports.world import PLAIN, Json
 
@@ -239,6 +241,11 @@ def test_a_stream_says_what_a_whole_reply_says(folder: Path) -> None:
     ask = load_ask(folder)
     assert ask.read_reply(200, stream.encode()) == ask.read_reply(200, chat("hello").encode())
     assert ask.read_reply(500, b"oh no") == {"status": 500, "text": "oh no"}
+
+
+def test_a_prompt_has_the_digest_that_findings_have() -> None:
+    item = CanaryBank().calls(1)[0]
+    assert digest_prompt({"messages": list(item.messages), "tools": list(item.tools)}) == prompt_sha256(item)
 
 
 def test_the_request_is_chosen_by_prompt_reply_or_failure(tmp_path: Path) -> None:

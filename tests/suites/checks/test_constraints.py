@@ -52,6 +52,7 @@ def test_counts(kind: str, text: str, count: int) -> None:
         ({"kind": "words", "relation": "at_most", "count": 50}, WORD * 60, True),
         ({"kind": "words", "relation": "at_most", "count": 50}, WORD * 61, False),
         ({"kind": "sentences", "count": 2}, "One. Two. Three.", False),
+        ({"kind": "sentences", "count": 6}, "One. " * 7, False),  # a fifth more is allowed of words alone
         ({"kind": "bullets", "count": 3}, "- a\n- b\n- c", True),
         ({"kind": "bullets", "count": 3}, "- a - b - c", False),
         ({"kind": "text", "text": "copper", "relation": "at_least", "count": 2}, "Copper is **copper**.", True),
