@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from matrix.errors import suggest_nearest
 from tests.faults.catalogue.table import FAULTS
@@ -25,6 +26,7 @@ from tests.mutation.target import Real, launched, proxied
 
 PAGE = "kill-table.md"
 STUB_SEEDS, REAL_SEEDS = 200, 20
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,8 +37,8 @@ def main(argv: list[str] | None = None) -> int:
         options.out.mkdir(parents=True, exist_ok=True)  # now, and not after hours
     _no_seed_twice(options)
     bad: list[bool] = []
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs without it
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    for number in STOPS:  # SIGINT too: shells start background jobs without it
+        signal.signal(number, _stop)
     targets = ("stub", "proxy") if options.on == "both" else (options.on,)
     parts = ("faults", "healthy") if options.only is None else (options.only,)
     try:
@@ -50,6 +52,13 @@ def main(argv: list[str] | None = None) -> int:
         to_stderr("interrupted: the engine was stopped; what was finished is written")
         return 130
     return int(any(bad))
+
+
+def _stop(*_: object) -> NoReturn:
+    """Stop once: a second signal, as a group and its script get, took what the first one was about to write."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _merge(folders: Sequence[Path], out: Path | None) -> int:

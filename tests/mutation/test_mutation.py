@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,11 +20,12 @@ from tests.faults.proxy import FaultProxy
 from tests.faults.stub.claims import Claims
 from tests.faults.stub.engine import StubEngine
 from tests.faults.suite_tests import CALL, FACTS, IDENTITY, LAUNCH
+from tests.mutation import __main__ as program
 from tests.mutation import kill
 from tests.mutation.__main__ import main
 from tests.mutation.row import Alarm, Healthy, Row
 from tests.mutation.seeds import SeededBank
-from tests.mutation.table import as_json, counts, page, read, report, with_earlier
+from tests.mutation.table import Report, as_json, counts, page, read, report, with_earlier
 from tests.mutation.target import Real, planned
 from tests.suites.world import suite_tests
 
@@ -216,3 +219,27 @@ def test_runs_side_by_side_are_merged(tmp_path: Path) -> None:
         main(["--merge", str(tmp_path), "--out", str(out)])
     with pytest.raises(SystemExit, match="--out DIR"):
         main(["--merge", str(first)])
+
+
+def test_a_second_signal_takes_nothing_of_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group and the script that stops it send two."""
+
+    def run_seed(seed: int) -> Healthy:
+        if seed == 11:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return Healthy(on="stub", seeds=(seed,), tests=1, skipped=0, alarms=(), wall_s=0.0)
+
+    def write_slowly(made: Report) -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return as_json(made)
+
+    monkeypatch.setattr(program, "healthy_stub", run_seed)
+    monkeypatch.setattr(program, "as_json", write_slowly)
+    before = {number: signal.getsignal(number) for number in program.STOPS}
+    try:
+        assert main(["--on", "stub", "--only", "healthy", "--seeds", "10-19", "--out", str(tmp_path)]) == 130
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    (kept,) = read((tmp_path / "stub-healthy.json").read_text()).healthy
+    assert kept.seeds == (10,)
