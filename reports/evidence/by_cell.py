@@ -177,9 +177,7 @@ def _split_pieces(places: array[int]) -> Iterator[tuple[int, int, int]]:
 def _is_plain(lines: bytes) -> bool:
     """Return whether no text of these lines can hold a character that must be made visible. Of escapes, only quotes and
     line breaks are harmless."""
-    if not lines.isascii() or b"\x7f" in lines:
-        return False
-    return b"\\" not in lines or HARMFUL.search(lines) is None  # to look for one byte takes a tenth of a pattern's time
+    return lines.isascii() and b"\x7f" not in lines and HARMFUL.search(lines) is None
 
 
 def is_large(paths: Sequence[Path]) -> bool:

@@ -1,8 +1,9 @@
-"""Builds the small parts that stand in a page many times: a macro of the template engine takes ten times as long."""
+"""Builds the small parts that templates and tables share, and defuses what enters a page."""
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
+from typing import Any, Final
 
 from markupsafe import Markup, escape
 
@@ -10,7 +11,8 @@ from matrix.judging.status import Status
 from reports.board.text import GLYPHS, tone_of
 from reports.evidence.defuse import defuse_for_terminal
 
-_BUTTON = '<button type="button" class="copy" hidden>copy</button>'
+SHORT_CHARS: Final = 200
+_BUTTON: Final = '<button type="button" class="copy" hidden>copy</button>'
 
 
 @cache
@@ -31,5 +33,17 @@ def render_block(text: str) -> Markup:
     return Markup(f'<div class="copied"><pre tabindex="0">{_show(text)}</pre>{_BUTTON}</div>')  # noqa: S704  escaped
 
 
+def defuse_value(value: Any) -> Any:
+    """Defuse a text before it enters a page: cut it and make control characters visible. Markup is ours and passes."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return _defuse_short(value) if len(value) <= SHORT_CHARS else defuse_for_terminal(value)
+
+
+@lru_cache(maxsize=8_192)  # most short texts stand in every cell
+def _defuse_short(text: str) -> str:
+    return defuse_for_terminal(text)
+
+
 def _show(text: str) -> str:
-    return str(escape(text if isinstance(text, Markup) else defuse_for_terminal(text)))
+    return str(escape(defuse_value(text)))

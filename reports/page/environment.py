@@ -10,8 +10,8 @@ import base64
 import hashlib
 import re
 import shlex
-from functools import cache, lru_cache
-from typing import Any, Final
+from functools import cache
+from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -19,11 +19,10 @@ from markupsafe import Markup, escape
 from matrix.checkout import CHECKOUT
 from reports.board.text import GLYPHS, format_seconds, tone_of
 from reports.evidence.defuse import defuse_for_terminal
-from reports.page.chips import render_block, render_chip, render_copied
+from reports.page.chips import SHORT_CHARS, defuse_value, render_block, render_chip, render_copied
 
 HERE = CHECKOUT / "reports" / "page" / "templates"
 STYLE = "page.css"
-SHORT_CHARS: Final = 200
 _JOINT: Final = re.compile(r"([._:]+)(?=[A-Za-z0-9])")
 
 
@@ -37,7 +36,7 @@ def make_environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_defuse_value,
+        finalize=defuse_value,
     )
     env.filters["tone"] = tone_of
     env.filters["glyph"] = GLYPHS.__getitem__
@@ -81,15 +80,3 @@ def make_policy(script: str = "") -> Markup:
 
 def _digest_asset(name: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(read_asset(name).encode()).digest()).decode()}"
-
-
-def _defuse_value(value: Any) -> Any:
-    """Defuse a text before it enters a page: cut it and make control characters visible. Markup is ours and passes."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    return _defuse_short(value) if len(value) <= SHORT_CHARS else defuse_for_terminal(value)
-
-
-@lru_cache(maxsize=8_192)  # most short texts stand in every cell
-def _defuse_short(text: str) -> str:
-    return defuse_for_terminal(text)
