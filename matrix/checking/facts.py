@@ -93,7 +93,7 @@ def collect_facts(
     # the order counts from here on: the file replaces settings, attention decides `dense`, and the draft reads both
     _from_trtllm_file(facts, extra)
     _attention(facts)
-    facts["dense"], facts["patched_dense"] = dense or facts["dense"], dense
+    facts["dense"] = dense or facts["dense"]
     _draft(facts)
     overrides = facts["overrides"] if isinstance(facts["overrides"], dict) else {}
     facts["override_keys"] = UNKNOWN if facts["overrides"] is UNKNOWN else frozenset(overrides)
@@ -103,6 +103,8 @@ def collect_facts(
     # by the class after overrides: --hf-overrides may name another one, whose code reads other keys
     facts["keys_read"] = _keys_read(snapshot, str(config["architectures"][0]))
     _model(facts, model, config)
+    # SGLang asks for the class, and not for the backend, in its guards and for its pool; a patch changes the class
+    facts["dsa_class"] = facts["dsa"] and not dense
     _add_group_facts(facts)
     facts["guards"] = _guards_of(release)
     facts["nested"] = _nested(settings)
@@ -297,8 +299,6 @@ def _model(facts: dict[str, Any], model: Model, config: Mapping[str, Any]) -> No
         format=model.format or UNKNOWN,
         dsa=architecture in DSA,
     )
-    # SGLang asks for the class, and not for the backend, in its guards and for its pool; a patch changes the class
-    facts["dsa_class"] = facts["dsa"] and not facts["patched_dense"]
     # a dense backend runs the class without selecting: checks about the indexer do not apply
     facts["sparse"] = UNKNOWN if facts["dense"] is UNKNOWN else facts["dsa"] and not facts["dense"]
     for name, key in (

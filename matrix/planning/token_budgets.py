@@ -41,7 +41,7 @@ def parse_token_budget(text: str) -> int:
     Raises:
         ValueError: it is none, or fewer than one.
     """
-    digits = text.replace("_", "")
+    digits = text.replace("_", "").lstrip("0")  # so that the first ones say how large it is
     if not digits.isascii() or not digits.isdigit() or not 1 <= int(digits[:14]) <= MOST:
         raise ValueError(f"expected a whole number of tokens from 1 to {MOST:,}, got {text!r:.40}")
     return int(digits)
