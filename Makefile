@@ -54,14 +54,14 @@ require_begun = [ $(OUT)/$(1) -nt $(OUT)/.began ] || { echo "no test began, so t
 
 try: .venv/bin/glm-matrix ## one cell on the real embedded engine: from nothing to a verdict in about 30 s on two free cores
 	@$(begin)
-	@$(PY) -m pytest --cells 'cpu.llamacpp_*.canary_bf16.baseline' --depth first --evidence $(OUT)/try.jsonl --no-header $(LEAN) $(ARGS) || true
+	@$(PY) -m pytest --cells 'cpu.llamacpp_*.canary_bf16.baseline' --depth first --evidence=$(OUT)/try.jsonl --no-header $(LEAN) $(ARGS) || true
 	@$(call require_begun,try.jsonl)
 	@.venv/bin/glm-matrix report --policy ci/gates/try.yaml --evidence $(OUT)/try.jsonl --out $(OUT)/try
 	@echo "Next: docs/tutorial/first-run.md reads this; glm-matrix recommend names launches for your GPUs; make matrix runs every CPU cell."
 
 matrix: .venv/bin/glm-matrix ## run every cpu cell on the real embedded engine, write reports/out/, print the gate's verdict
 	@$(begin)
-	@OMP_THREAD_LIMIT=$${OMP_THREAD_LIMIT:-1} $(PY) -m pytest -m cpu -n logical --depth first --evidence $(OUT)/evidence.jsonl --junitxml $(OUT)/junit.xml -q $(LEAN) $(ARGS) || true
+	@OMP_THREAD_LIMIT=$${OMP_THREAD_LIMIT:-1} $(PY) -m pytest -m cpu -n logical --depth first --evidence=$(OUT)/evidence.jsonl --junitxml=$(OUT)/junit.xml -q $(LEAN) $(ARGS) || true
 	@$(call require_begun,evidence.jsonl)
 	@.venv/bin/glm-matrix report --policy ci/gates/cpu.yaml --evidence $(OUT)/evidence.jsonl --out $(OUT)
 

@@ -31,6 +31,7 @@ from suites.measure.held_baseline import fit_earlier, require_fitting, require_r
 from suites.measure.kept_baseline import KeptBaseline
 from suites.measure.rendering import Rendered, find_token_counter
 
+SIGNATURE = "signature"
 MARKS = {
     "boot": "the engine answers at all",
     "coherence": "what it says makes sense",
@@ -94,6 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak: asked only where --soak DURATION says for how long")
     config.addinivalue_line("markers", "boots: asked only where --boots N launches a cell more than once")
     config.addinivalue_line("markers", "from_depth(name): asked at this --depth and deeper ones only")
+    config.addinivalue_line("markers", f"{SIGNATURE}: asks the frozen prompts of test_boot, so it follows that")
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -109,6 +111,12 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         # A set: a list would be searched once for each of some 50,000 items.
         gone = set(unasked)
         items[:] = [item for item in items if item not in gone]
+    # Stable; the items of a cell are gathered later. Whoever asks the same prompts does so while the engine keeps them.
+    items.sort(key=_asks_otherwise)
+
+
+def _asks_otherwise(item: pytest.Item) -> bool:
+    return item.get_closest_marker("boot") is None and item.get_closest_marker(SIGNATURE) is None
 
 
 def asks_test(config: pytest.Config, marks: Iterable[pytest.Mark]) -> bool:

@@ -13,6 +13,7 @@ from suites.measure import logprob_probe as signature
 pytestmark = [pytest.mark.proof]
 
 
+@pytest.mark.signature
 @pytest.mark.for_cells(features=["indexcache"])
 def test_changes_output_only_beyond_index_topk(
     *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink

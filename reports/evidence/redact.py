@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from mmap import mmap
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from reports.evidence.secret_values import ESCAPED, SHORTEST, SPELT, compile_bro
 HIDDEN: Final = kept.HIDDEN
 WINDOW_BYTES: Final = 1 << 20  # of a file at once
 OVERLAP_BYTES: Final = 1 << 16  # a private key fits
+SHORT_CHARS: Final = 256  # names, checks, numbers: what is kept of them takes 2 MB at most
 SECRET_NAME = re.compile(rf"{CAPITALS}|(?i:{SMALL}|(?:proxy-)?authorization|(?:set-)?cookie|x[_-]api[_-]key)")
 SECRET_FLAG = re.compile(FLAG)
 SWITCHES: Final = re.compile(r"(?i)|\d{1,5}|true|false|yes|no|on|off|none|null")  # values that nobody keeps secret
@@ -106,6 +108,16 @@ def holds_value(value: str) -> bool:
 
 
 def _without_shapes(value: str) -> str:
+    return _without_shapes_once(value) if len(value) <= SHORT_CHARS else _cut_shapes(value)
+
+
+@lru_cache(maxsize=8192)
+def _without_shapes_once(value: str) -> str:
+    """Names of fields, checks and tests come thousands of times in one run; what a shape is does not change in it."""
+    return _cut_shapes(value)
+
+
+def _cut_shapes(value: str) -> str:
     pieces, at = [], 0
     for start, end in merge_spans(find_secret_spans(value)):
         pieces += [value[at:start], HIDDEN]

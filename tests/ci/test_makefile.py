@@ -48,3 +48,13 @@ def test_where_nothing_can_be_written_the_way_to_another_folder_is_told(tmp_path
     command = ["make", "-s", "-o", ".venv/bin/glm-matrix", target, f"OUT={tmp_path / 'file' / 'out'}"]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and f"another folder: make {target} OUT=FOLDER" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["try", "matrix"])
+def test_a_second_run_into_a_folder_elsewhere_begins(tmp_path: Path, target: str) -> None:
+    """pytest takes a word that is an existing path for a place of tests: it would look for our options there."""
+    seen = tmp_path / "words"
+    make(target, tmp_path, f"#!/bin/sh\n[ \"$2\" = pytest ] && printf '%s\\n' \"$@\" > '{seen}'\nexit 4\n")
+    words = seen.read_text().splitlines()
+    assert f"--evidence={tmp_path}/{'try' if target == 'try' else 'evidence'}.jsonl" in words
+    assert not [w for w in words if w.startswith(str(tmp_path))]

@@ -20,6 +20,9 @@ class FakeItem:
     def iter_markers(self) -> list[Any]:
         return [m.mark for m in self.marks]
 
+    def get_closest_marker(self, name: str) -> Any:
+        return next((m.mark for m in self.marks if m.name == name), None)
+
 
 def collect(items: Any, depth: str = "quick", boots: int | str = 1, soak: str = "") -> int:
     deselected: list[Any] = []
@@ -29,6 +32,16 @@ def collect(items: Any, depth: str = "quick", boots: int | str = 1, soak: str = 
     config.stash = pytest.Stash()
     plugin.pytest_collection_modifyitems(session, config, items)
     return len(deselected)
+
+
+def test_who_asks_the_signature_again_follows_the_first_one() -> None:
+    boot, proof, again, needle = (
+        FakeItem(*marks)
+        for marks in ([pytest.mark.boot], [pytest.mark.proof], [pytest.mark.proof, pytest.mark.signature], [])
+    )
+    items: Any = [boot, proof, again, needle]
+    collect(items)
+    assert items == [boot, again, proof, needle]
 
 
 @pytest.mark.parametrize(("depth", "kept"), [("quick", 1), ("full", 2), ("release", 3)])

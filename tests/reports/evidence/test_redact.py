@@ -166,3 +166,10 @@ def test_a_file_that_is_named_itself_is_redacted(tmp_path: Path) -> None:
     log.write_text("said Yw55-secret-in-a-file\n")
     assert redact.redact_files([log]) == 1
     assert "Yw55" not in log.read_text()
+
+
+def test_a_short_text_that_was_seen_before_is_held_against_what_is_secret_now() -> None:
+    text = "served by quiet-harbour-lantern"
+    assert redact.redact_text(text) == text == redact.redact_text(text)
+    redact.register_secrets("quiet-harbour-lantern")
+    assert redact.redact_text(text) == f"served by {redact.HIDDEN}"
