@@ -131,7 +131,7 @@ DEPTH = replace(
     talk_turns=3,
     evicting_prompts=1,
 )
-SILENCE_S = 0.5
+SILENCE_S = 3.0  # half a second called a busy host a hanging engine
 BOOTS = 5
 TOKEN_BUDGET = 1_000_000
 

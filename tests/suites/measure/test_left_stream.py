@@ -3,7 +3,7 @@ beside the reply that was read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,3 +58,28 @@ def test_an_engine_without_a_counter_tells_none(monkeypatch: pytest.MonkeyPatch)
     asked: Any = Timed()
     told: Any = SimpleNamespace(log_path=None)
     assert left_stream.leave_stream(asked, told, {}, ITEM, seconds=1.0, context=None).made is None
+
+
+@pytest.mark.parametrize(
+    ("busy", "lengths"),
+    [(1, [24, 64, 64, 256, 256]), (99, [24, 64, 64])],
+    ids=["the probe alone", "from first to last"],
+)
+def test_streams_that_a_busy_host_had_made_too_short_are_asked_again(
+    busy: int, lengths: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`busy`: the replies that are read at a quarter of the engine's pace."""
+    monkeypatch.setattr(left_stream, "observe_engine", lambda dialect, client, log: ())
+
+    class Busy(Timed):
+        def ask(self, item: Item, **options: Any) -> Reply:
+            reply = super().ask(item, **options)
+            slow = sum("leave_after" not in a for a in self.asked) <= busy
+            decoding = EACH_S * options["max_tokens"] * (4 if slow else 1)
+            return replace(reply, e2e_s=(reply.ttft_s or 0.0) + decoding)
+
+    client, told = Busy(), SimpleNamespace(log_path=None)
+    asked: Any = client
+    left = left_stream.leave_stream(asked, told, {}, ITEM, seconds=2.0, context=None)
+    assert [a["max_tokens"] for a in client.asked] == lengths
+    assert left.tokens == lengths[-1]
