@@ -13,9 +13,13 @@ from itertools import pairwise
 from math import ceil
 from typing import Final
 
+from matrix.wording import list_first
+
 LONGEST_CHARS: Final = 1000  # of the lines that a match touches: more is no sign of one failure
 LEAST_FLAGS: Final = 2  # of a command line, named together in one line: an echo
 SEARCHED_CHARS: Final = 400_000  # of a failure's text; launchers bound what they add well below it
+
+SHOWN_KINDS: Final = 4  # of the kinds of failures that a pattern fits
 
 # Python's own exceptions: that one was raised says nothing of what failed.
 _EXCEPTIONS: Final = sorted(
@@ -74,7 +78,17 @@ COMMON: Final[tuple[str, ...]] = (
     "the engine exited with 1 after 12.0 s, before its first token [class unknown: its log tells no exception]",
     "check: NOT OK\n  got:      nothing\n3 of 6 not ok; failure rate at most 88 % (95 %)",
     "check: NOT OK\n  item:     i\n  expected: e\n  got:      g",
+    # The gate's own words about an engine that was being stopped, and about a prediction.
+    "its engine crashed while it was being stopped: it ended by when it was stopped: ",
+    "it ended with exit code 1 when it was stopped: ",
+    "it did not end within 30 s of being asked to stop, and was killed",
+    "its log tells an exception while it was being stopped: ",
+    "beside , does not change as predicted: .",
+    "whether changes as predicted cannot be judged: .",
 )
+
+# Signals by which an engine ends that is being stopped: that one of them came says nothing of what failed.
+_AT_A_STOP: Final = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGSYS", "SIGTRAP")
 
 # One failure of each kind. A signature that fits two of them tells neither from the other.
 KINDS: Final[Mapping[str, str]] = {
@@ -104,6 +118,11 @@ KINDS: Final[Mapping[str, str]] = {
     "numbers": "reference.kl: NOT OK\n  got:      1.2e-05 in 15 positions",
     "speed": "throughput.not_slower.median_tpot_ms: NOT OK 0.4 of the baseline\n  got:      0.4",
     "drafts": "mtp.accepted: NOT OK\n  got:      0.0",
+    **{
+        f"{what} at a stop ({number})": f"it ended by {number} when it was stopped: {words}"
+        for number in _AT_A_STOP
+        for what, words in (("memory", "free(): invalid pointer"), ("driver", "CUDA driver is shutting down"))
+    },
 }
 
 
@@ -142,7 +161,7 @@ def find_vague_matches(signature: str) -> Iterator[str]:
     if common := next((text for text in COMMON if pattern.search(text)), None):
         yield f"matches {_first_match(pattern, common)!r}, which is said by failures of every kind; be more specific"
     if len(kinds := [kind for kind, text in KINDS.items() if pattern.search(text)]) > 1:
-        yield f"fits failures of different kinds ({', '.join(kinds)}); name what only this one says"
+        yield f"fits failures of different kinds ({list_first(kinds, SHOWN_KINDS)}); name what only this one says"
 
 
 def find_answer_faults(signature: str, check: str) -> list[str]:

@@ -43,6 +43,8 @@ _CONTROL: Final = re.compile(
 )  # and what turns text round
 _UNSEEN: Final = re.compile(
     r"[\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u2000-\u200f\u202f\u205f-\u2065\u3000\ufeff]"
+    # printable ones: an empty cell of braille, two fillers of Hangul; and tags
+    r"|[\u2800\u3164\uffa0\U000e0000-\U000e0fff]"
 )
 _SHOWN: Final = 40
 
@@ -115,7 +117,8 @@ def _build(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
         doc.problems.append(Problem(doc.name, doc.line(loc), "", f"nested more than {DEEPEST} levels deep"))
         return None
     if isinstance(node, yaml.ScalarNode):
-        if node.tag == _STR and node.value.isprintable():  # most of all nodes, and nothing can be wrong with them
+        # Most of all nodes, and nothing can be wrong with them.
+        if node.tag == _STR and node.value.isprintable() and (node.value.isascii() or not _UNSEEN.search(node.value)):
             return node.value
         wrong = [doc.problem(loc, why) for why in _find_wrong_node(node, loader)]
         doc.problems += wrong

@@ -33,7 +33,13 @@ PLANTED: Final = "planted_"  # ids of defects that we put into a checkpoint ours
 NAMES_A_CHECK: Final = re.compile(r"\^?[a-z_]+(?:\\\.[a-z_]+)+: NOT OK")  # in a pattern, dots escaped
 SHOWN_CHARS: Final = 60  # of a sentence that a signature fits, too
 LONGEST: Final = timedelta(days=732)  # that anything is excused before somebody looks again: two years, a choice
-PLACEHOLDERS: Final = frozenset({"", "?", "none", "nobody", "todo", "tbd", "unknown", "owner", "name"})
+# Of an owner, without what is no letter: "n/a" is "n a". A text that begins with one of `STAND_INS` is none either.
+PLACEHOLDERS: Final = frozenset(
+    {"na", "n a", "nil", "null", "no one", "noone", "anyone", "anybody", "everyone", "everybody"}
+    | {"owner", "name", "fixme", "xxx", "who", "whoever"}
+)
+STAND_INS: Final = ("none", "nobody", "todo", "tbd", "tbc", "unknown", "to be ")
+NO_LETTERS: Final = re.compile(r"[\W\d_]+")
 
 
 def find_shape_problems(known: Iterable[Loaded[KnownFailure]]) -> list[Problem]:
@@ -78,8 +84,9 @@ def says_nothing(text: str) -> bool:
 
 
 def names_nobody(owner: str) -> bool:
-    """Whether nobody stands behind something."""
-    return says_nothing(owner) or owner.strip().lower() in PLACEHOLDERS
+    """Whether nobody stands behind something: no letters at all, or words that stand for somebody to be found."""
+    name = NO_LETTERS.sub(" ", owner.lower()).strip()
+    return not name or name in PLACEHOLDERS or f"{name} ".startswith(tuple(f"{word.strip()} " for word in STAND_INS))
 
 
 def find_entry_problems(known: Iterable[Loaded[KnownFailure]], around: KnownSurroundings) -> list[Problem]:
@@ -109,7 +116,7 @@ def _entry_problems(entry: KnownFailure, around: KnownSurroundings) -> Found:
     if says_nothing(entry.symptom):
         yield ("symptom",), "what goes wrong? say it in a sentence"
     if fails.how == "wrong_answer":
-        yield from ((("fails", "signature"), why) for why in _explain_wrong_answer(fails.signature, around.said))
+        yield from ((("fails", "signature"), why) for why in explain_wrong_answer(fails.signature, around.said))
     for message in find_vague_matches(fails.signature):
         yield ("fails", "signature"), message
     for text in around.echoes.get(entry.id, ()):
@@ -120,9 +127,28 @@ def _entry_problems(entry: KnownFailure, around: KnownSurroundings) -> Found:
             break
 
 
-def _explain_wrong_answer(signature: str, said: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def explain_wrong_answer(signature: str, said: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield why a signature of a wrong answer says too little: no check's name, or words of several of its failures."""
     for branch in split_branches(signature):  # one is enough to match, so each must say as much as a whole one
         yield from _explain_wrong_branch(branch, signature, said)
+
+
+def explain_any_answer(signature: str, said: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield why a signature that may be of a wrong answer, or of an exception, says too little."""
+    for branch in split_branches(signature):
+        if NAMES_A_CHECK.match(branch):
+            yield from _explain_wrong_branch(branch, signature, said)
+        elif fitted := _fit_any_check(branch, said):
+            yield f"fits what {fitted} says: begin with the check's name, as in '{re.escape(fitted)}: NOT OK ...'"
+
+
+def _fit_any_check(branch: str, said: Mapping[str, Sequence[str]]) -> str:
+    """Find a check whose words a pattern fits, however they are broken into lines."""
+    for check, texts in said.items():
+        lines = (f"{check}: NOT OK {text}\n  expected: e\n  got:      g" for text in ("", *texts))
+        if any(re.search(branch, each) or re.search(branch, " ".join(each.split())) for each in lines):
+            return check
+    return ""
 
 
 def _explain_wrong_branch(branch: str, signature: str, said: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -230,7 +230,7 @@ class Recorder:
         versions = {"python": platform.python_version(), "pytest": pytest.__version__, **known.run.get("versions", {})}
         run = {
             "kind": "run",
-            "argv": [*sys.argv, *shlex.split(os.environ.get(variables.PYTEST_ADDOPTS.name, ""))],
+            "argv": list_words(self.config),
             "selection": list(known.cells),
             "xdist": not self._collects_itself,
             "schema": SCHEMA,
@@ -254,6 +254,14 @@ class Recorder:
         for report in self.crashed:
             who = self.items.get(report.nodeid, {"nodeid": report.nodeid})
             yield {"kind": "result", **who, "status": Status.TEST_ERROR, "message": str(report.longrepr)}
+
+
+def list_words(config: pytest.Config) -> list[str]:
+    """List the words that started this run. A replay says so wherever its option stood: in `-o addopts=`, in a file of
+    words (`@file`) or of settings (`-c`), where the gate would not look for it."""
+    words = [*sys.argv, *shlex.split(os.environ.get(variables.PYTEST_ADDOPTS.name, ""))]
+    replayed = getattr(config.option, "replay", None)
+    return [*words, f"--replay={replayed}"] if replayed and not any(w.startswith("--replay") for w in words) else words
 
 
 def _make_cell_record(cell: Declared) -> dict[str, Any]:

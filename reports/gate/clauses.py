@@ -10,9 +10,10 @@ from typing import Final, Literal
 
 from matrix.errors import Problem, suggest_nearest
 from matrix.known.reach import read_reach
+from matrix.known.said import read_said
 from matrix.signature import find_pattern_problem, find_vague_matches
 from matrix.yaml.document import Document, Loc
-from matrix.yaml.known_shape import names_nobody
+from matrix.yaml.known_shape import explain_any_answer, names_nobody
 from reports.gate.allowances import LINK, Allowance
 
 MOST: Final = 0.5  # of the attempts; what fails more often is broken
@@ -63,6 +64,7 @@ def _wrong_flake(clause: Flake) -> Iterator[tuple[str, str]]:
     else:
         # A pattern that also fits the words of other failures would excuse those.
         yield from (("signature", why) for why in find_vague_matches(clause.signature))
+        yield from (("signature", why) for why in explain_any_answer(clause.signature, read_said()))
 
 
 def find_unmatched_flakes(flakes: Sequence[Flake], cells: Sequence[str]) -> Iterator[tuple[Loc, str]]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.checkout import CHECKOUT
+from matrix.judging.engine_end import FATAL, judge_end
 from matrix.signature import (
     COMMON,
     KINDS,
@@ -89,10 +90,27 @@ def test_a_pattern_that_does_not_compile_says_why() -> None:
         r"(?i)\btriton\b",
         "(?:triton|flashinfer)",
         "KeyError: 'layers|GLM",
+        "ended by",
+        "ended by SIG",
+        "ended by SIGSEGV when it was stopped",
+        "ended by SIGBUS when it was stopped: ",
+        r"with exit code \d+",
+        "crashed while",
+        "as predicted",
+        "does not change",
+        "cannot be judged",
     ],
 )
 def test_words_that_every_failure_says_are_too_vague(signature: str) -> None:
     assert list(find_vague_matches(signature))
+
+
+@pytest.mark.parametrize("code", [1, *(128 + number for number in sorted(FATAL))])
+def test_what_we_say_of_a_stop_without_the_engines_words_is_too_vague(code: int) -> None:
+    """Else a clause about one crash at a stop would excuse each: after another change, with other words in its log."""
+    ours, theirs = (judge_end(code, 1.0, said).text for said in ("", "glm: a pool of its own is freed twice"))
+    assert list(find_vague_matches(re.escape(ours)))
+    assert not list(find_vague_matches(re.escape(theirs)))
 
 
 @pytest.mark.parametrize(

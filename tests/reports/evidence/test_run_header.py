@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from reports.evidence import files as evidence
 from reports.evidence import junit
 from reports.evidence.attempts import link_retries
 from reports.evidence.types import CellFacts, End, Run
+from reports.evidence.xdist import list_words
 from tests.reports.evidence.small_run import TESTS, both, of, records, start
 
 
@@ -32,6 +35,16 @@ def test_a_run_says_also_the_options_of_its_environment(tmp_path: Path) -> None:
     [first] = of(Run, tmp_path)
     assert isinstance(first, Run)
     assert first.argv[-3:] == ("-q", "-k", "test_passes and a")
+
+
+@pytest.mark.parametrize("words", [["-o", "addopts=--replay=old.jsonl"], ["@words"], ["-c", "mine.toml"]])
+def test_a_replay_says_so_wherever_its_option_stood(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its times would make any old run new: the gate looks for the option among the words of the run."""
+    monkeypatch.setattr("sys.argv", ["pytest", *words])
+    config: Any = SimpleNamespace(option=SimpleNamespace(replay="old.jsonl"))
+    assert list_words(config) == ["pytest", *words, "--replay=old.jsonl"]
+    monkeypatch.setattr("sys.argv", ["pytest", "--replay=old.jsonl"])
+    assert list_words(config) == ["pytest", "--replay=old.jsonl"]
 
 
 ONCE = "import os\ndef test_it(cell): assert os.environ.get('WELL'), 'the code is not in the reply'\n"

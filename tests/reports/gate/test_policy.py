@@ -88,9 +88,10 @@ def test_an_earlier_release_that_judges_nothing_is_refused_with_its_line(
     assert [(p.line, why in p.message) for p in caught.value.problems] == [(5, True)]
 
 
-FLAKE = """
+SAID = r"needle\.not_invented: NOT OK gave \["
+FLAKE = r"""
 flakes:
-  - {cells: "cpu.*", tests: [test_invents_no_needle], signature: "needle.found: NOT OK", issue: "https://example.org/1",
+  - {cells: "cpu.*", tests: [test_invents_no_needle], signature: 'needle\.not_invented: NOT OK gave \[', issue: "https://example.org/1",
      owner: me, rate: 0.02, least_asked: 50, until: 2027-01-31}
 """
 
@@ -111,9 +112,16 @@ flakes:
         (("50", "1"), "flakes.0.least_asked", "expected 2 or more, got 1"),
         (("50", "true"), "flakes.0.least_asked", "True"),
         (("2027-01-31", "soon"), "flakes.0.until", "soon"),
-        (("needle.found: NOT OK", ".*"), "flakes.0.signature", "matches an empty text"),
-        (("needle.found: NOT OK", "NOT OK"), "flakes.0.signature", "failures of"),
-        (("needle.found: NOT OK", "("), "flakes.0.signature", "no regular expression"),
+        ((SAID, ".*"), "flakes.0.signature", "matches an empty text"),
+        ((SAID, "NOT OK"), "flakes.0.signature", "failures of"),
+        ((SAID, "("), "flakes.0.signature", "no regular expression"),
+        ((SAID, "needle.found"), "flakes.0.signature", "begin with the check's name"),
+        ((SAID, "needle.found: NOT OK"), "flakes.0.signature", "begin with the check's name"),
+        ((SAID, r"needle\.found: NOT OK"), "flakes.0.signature", "fits whatever needle.found finds wrong"),
+        ((SAID, r"needle\.not_invented: NOT OK [dg]\w+"), "flakes.0.signature", "needle.not_invented tells"),
+        ((SAID, "expected.*got"), "flakes.0.signature", "begin with the check's name"),
+        ((SAID, "not in the reply"), "flakes.0.signature", "begin with the check's name"),
+        ((SAID, rf"{SAID}|not in the reply"), "flakes.0.signature", "begin with the check's name"),
     ],
 )
 def test_a_flake_allowance_says_who_how_often_until_when_and_what_was_said(
