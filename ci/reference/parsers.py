@@ -9,7 +9,8 @@ from ci.reference.markdown import format_code, format_table
 from matrix.parsers.corpus import load_corpus
 from matrix.parsers.findings import RARE, REACHES, ParserFinding, group_wrongs, list_wrongs, load_notes, notes_of
 from matrix.parsers.judge import KINDS
-from matrix.parsers.record import load_releases
+from matrix.parsers.record import load_refusals, load_releases
+from matrix.parsers.sources import load_sources
 from matrix.parsers.table import count_common, list_pairs, list_topics, name_range, ran_of, topic_rows
 
 HEAD: Final = """# Parsers
@@ -17,7 +18,9 @@ HEAD: Final = """# Parsers
 The tool-call and reasoning parsers of {releases} releases, run without a GPU: the code of each wheel, unmodified
 (its files are held against the wheel's RECORD), over {cases} replies in {formats} formats, whole and cut at every
 token. A reply is what the model's chat template makes of an answer, so a parser is right when it is the inverse of the
-template. Nothing here was served: what a server does around its parsers (grammars, stop strings) is not in it.
+template. Nothing here was served: what a server does around its parsers (grammars, stop strings) is not in it. Where
+the index holds a stub without code, the files are those of the release's source,
+[each held against a digest](#read-from-source).
 
 `glm-matrix parsers` prints these tables, `--release vllm==0.33.0` each finding of a release, `--case commit_hash` one
 reply and what each release made of it. [Run the parsers](../how-to/run-the-parsers.md) says how it is made and what it
@@ -28,6 +31,8 @@ streamed, token by token or in groups of two to five as accepted drafts make the
 pieces, as a busy server merges them. `-`: all right. A stream is told only where it is wrong in another way than the
 whole.
 """
+OPTIONS: Final = ("--tool-call-parser", "--reasoning-parser")
+FLAGS: Final = {"trtllm": ("--tool_parser", "--reasoning_parser")}
 
 
 def make_page() -> str:
@@ -38,7 +43,7 @@ def make_page() -> str:
         cases=len(corpus.cases),
         formats=len({case.format for case in corpus.cases.values()}),
     )
-    body = (CELLS, *_tables(), "## What is wrong\n", *_findings(), "## Words\n", *_words())
+    body = (CELLS, *_tables(), *_refusals(), "## What is wrong\n", *_findings(), *_sources(), "## Words\n", *_words())
     parts = (head, "## Which release\n", *body)
     return "\n".join(parts) + "\n"
 
@@ -48,13 +53,31 @@ def _tables() -> Iterator[str]:
         topics = list_topics(pair)
         header = ("releases", f"all {sum(topics.values())}", *(f"{topic} {count}" for topic, count in topics.items()))
         tool, _, reasoning = pair.partition("+")
-        yield f"### {engine}: `--tool-call-parser {tool} --reasoning-parser {reasoning}`\n"
+        call, thinking = FLAGS.get(engine, OPTIONS)
+        yield f"### {engine}: `{call} {tool} {thinking} {reasoning}`\n"
         yield format_table(header, topic_rows(engine, pair))
         counts = count_common(engine, pair)
         best = [release for release, count in counts.items() if count == min(counts.values())]
         common = sum(count for topic, count in topics.items() if topic not in RARE)
         fewest = min(counts.values())
         yield f"Fewest wrong of the {common} common cases, whole or streamed: {fewest}, in {name_range(best)}.\n"
+
+
+def _refusals() -> Iterator[str]:
+    yield "## What a release does not register\n"
+    yield "The release's own factory was asked for these names, and has none of them; so its option refuses them.\n"
+    rows = [
+        [engine, format_code(pair), name_range([r for r in releases if releases[r] == why]), format_code(why)]
+        for (engine, pair), releases in load_refusals().items()
+        for why in dict.fromkeys(releases.values())
+    ]
+    yield format_table(("engine", "tool call parser + reasoning parser", "releases", "its answer"), rows)
+
+
+def _sources() -> Iterator[str]:
+    yield "## Read from source\n"
+    rows = [[s.release, s.origin, str(len(s.files)), " ".join(s.decides.split())] for s in load_sources().values()]
+    yield format_table(("release", "where", "files", "what decides that it is that release"), rows)
 
 
 def _findings() -> Iterator[str]:

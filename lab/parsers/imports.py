@@ -19,7 +19,12 @@ REAL: Final = {
         r"sglang\.srt\.entrypoints(\.openai(\.protocol)?)?",
         r"sglang\.srt\.(environ|reasoning_parser)",
     ),
+    "trtllm": (
+        r"tensorrt_llm\.serve\.(tool_parser(\..*)?|openai_protocol|postprocess_handlers)",
+        r"tensorrt_llm\.llmapi\.reasoning_parser",
+    ),
 }
+PACKAGES: Final = {"trtllm": "tensorrt_llm"}  # engines whose package has another name than the engine
 # Libraries that the modules above import for other work than parsing.
 LIBRARIES: Final = (
     "PIL",

@@ -32,4 +32,10 @@ PAIRS: Final[Mapping[str, tuple[ParserNames, ...]]] = {
         ParserNames("glm45", "glm45", "glm45"),
         ParserNames("deepseekv32", "deepseek-v3", "dsml"),
     ),
+    # it has no reasoning parser for GLM: deepseek-r1 is the one that begins within the thinking, as GLM's prompt does
+    "trtllm": (
+        ParserNames("glm47", "deepseek-r1", "glm47"),
+        ParserNames("glm4", "deepseek-r1", "glm45"),
+        ParserNames("deepseek_v32", "deepseek-r1", "dsml"),
+    ),
 }

@@ -12,7 +12,7 @@ from matrix.parsers.summary import read_summary
 if TYPE_CHECKING:
     from matrix.planning.plan import Plan
 
-FLAGS: Final = ("--tool-call-parser",)  # SGLang's and vLLM's alike: matrix/recipes/sglang.yaml, vllm.yaml
+FLAGS: Final = ("--tool-call-parser", "--tool_parser")  # SGLang's and vLLM's alike; TensorRT-LLM's
 ALWAYS: Final = frozenset({"whole", "token"})  # deliveries that every launch makes; `drafts` needs speculation
 
 

@@ -71,7 +71,7 @@ class ParserFinding:
 def format_of(pair: str) -> Format:
     """Return the format that a pair of parsers reads."""
     tool = pair.partition("+")[0]
-    return "dsml" if tool.startswith("deepseek") else "glm45" if tool == "glm45" else "glm47"
+    return "dsml" if tool.startswith("deepseek") else "glm45" if tool in ("glm45", "glm4") else "glm47"
 
 
 def judge_answers(answers: Answers, corpus: Corpus) -> Iterator[tuple[Reach, Fault]]:

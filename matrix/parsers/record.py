@@ -67,6 +67,17 @@ def load_answers(folder: Path = RUNS) -> tuple[Answers, ...]:
     return tuple(found)
 
 
+@cache
+def load_refusals(folder: Path = RUNS) -> dict[tuple[str, str], dict[str, str]]:
+    """Return (engine, pair) -> release -> why the release could not make the pair: it registers no such name."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        engine, _, pair = path.name.removesuffix(SUFFIX).partition(".")
+        for group in read_groups(path).get(NOT_MADE, ()):
+            found.setdefault((engine, pair), {}).update(dict.fromkeys(group["releases"], group["whole"]["error"]))
+    return found
+
+
 def save_run(ran: ParserRun, folder: Path = RUNS) -> None:
     """Put a release's answers in the place of its earlier ones."""
     releases = {**load_releases(folder), ran.release: dict(ran.about)}
@@ -79,6 +90,7 @@ def save_run(ran: ParserRun, folder: Path = RUNS) -> None:
         write_groups(path, merge_answers(known, ran.release, answers, ordered))
     load_releases.cache_clear()
     load_answers.cache_clear()
+    load_refusals.cache_clear()
 
 
 def read_groups(path: Path) -> dict[str, list[dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -30,15 +31,34 @@ def test_torch_and_kernels_are_stood_in_for_and_parsers_never() -> None:
     assert all(any("parser" in pattern for pattern in patterns) for patterns in REAL.values())
 
 
-@pytest.mark.parametrize("requirement", ["vlm==0.33.0", "vllm", "trtllm==1"])
+@pytest.mark.parametrize("requirement", ["vlm==0.33.0", "vllm", "ktransformers==1"])
 def test_an_engine_without_parsers_is_told_with_the_nearest_word(requirement: str) -> None:
-    with pytest.raises(HostError, match="NAME==VERSION of vllm or sglang"):
+    with pytest.raises(HostError, match="NAME==VERSION of vllm or sglang or trtllm"):
         run_release(requirement)
 
 
 def test_a_release_that_cannot_run_is_told_and_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["vlm==0.33.0"]) == 2
     assert "did you mean 'vllm'" in capsys.readouterr().err
+
+
+def test_a_stub_that_nobody_pinned_files_of_is_told(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=r"no code, and sources\.yaml pins no files"):
+        run_release("trtllm==1.3.0rc26", tmp_path)
+
+
+def test_all_snapshots_are_those_with_code_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("lab.parsers.__main__.run_release", lambda requirement, _: _refuse(asked, requirement))
+    main(["--snapshots", "--again"])
+    # releases of stubs are on the index by the dozen: those without pinned files would fail the job every day
+    assert [name for name in asked if name.startswith("trtllm")] == ["trtllm==1.3.0rc3"]
+    assert {"vllm==0.33.0", "sglang==0.5.10.post1"} <= set(asked)
+
+
+def _refuse(asked: list[str], requirement: str) -> None:
+    asked.append(requirement)
+    raise HostError("not run")
 
 
 def test_nothing_asked_is_bad_input() -> None:

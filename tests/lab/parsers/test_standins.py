@@ -15,6 +15,7 @@ PARSER = """
 import torchlike
 from toyengine.kernels import Base, LIMIT, register
 from toyengine.logger import init_logger
+from toyengine.logger import logger as shared_logger
 
 logger = init_logger(__name__)
 
@@ -25,6 +26,7 @@ class Parser(Base):
 
     def parse(self, text):
         logger.info("parsing")
+        shared_logger.error("parsing")
         return text.upper()
 
     def cheat(self, text):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lab.parsers.imports import PACKAGES
 from lab.parsers.suites import PAIRS
 from lab.parsers.tokens import MarkerTokenizer
 from lab.parsers.worker import KEPT, run_suite
@@ -29,7 +30,7 @@ def test_each_driver_has_the_pair_that_the_worker_makes() -> None:
     folder = CHECKOUT / "lab" / "parsers"
     [named] = re.findall(r"\bdriver\.(\w+)", (folder / "worker.py").read_text("utf-8"))
     for engine in PAIRS:
-        tree = ast.parse((folder / f"drive_{engine}.py").read_text("utf-8"))
+        tree = ast.parse((folder / f"drive_{PACKAGES.get(engine, engine)}.py").read_text("utf-8"))
         assert named in {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
 
 

@@ -43,6 +43,9 @@ def test_every_release_ran_every_case_of_a_pair() -> None:
 @pytest.mark.parametrize(
     ("pair", "release", "case", "reach", "kind"),
     [
+        ("deepseek_v32+deepseek-r1", "trtllm_1_3_0rc3", "off_call", "whole", "lost_call"),
+        ("deepseek_v32+deepseek-r1", "trtllm_1_3_0rc3", "answer_angles", "token", "lost_text"),
+        ("deepseek_v32+deepseek-r1", "trtllm_1_3_0rc3", "two_calls", "", ""),
         ("glm45+glm45", "sglang_0_5_23", "commit_hash", "whole", "wrong_value"),
         ("glm47+glm45", "sglang_0_5_23", "lone_angle", "token", "broken_json"),
         ("glm47+glm45", "vllm_0_33_0", "reference", "whole", "wrong_type"),
