@@ -13,7 +13,7 @@ import pytest
 from matrix.errors import ConfigError
 from matrix.known.lint import lint_known_failures, read_test_names
 from matrix.recorded import KnownFailure
-from matrix.yaml.known_shape import KnownSurroundings, find_entry_problems
+from matrix.yaml.known_shape import LONGEST, KnownSurroundings, find_entry_problems
 from matrix.yaml.load import load_matrix
 from tests.matrix.known.test_failures import entry
 from tests.matrix.world import FILES, write
@@ -61,6 +61,7 @@ def problems(around: KnownSurroundings = AROUND, fails: dict[str, Any] | None = 
 
 def test_a_sound_entry_has_no_problem() -> None:
     assert problems() == ""
+    assert problems(issue="http://tracker.example.org/1", review_by=TODAY + LONGEST) == ""
 
 
 @pytest.mark.parametrize(
