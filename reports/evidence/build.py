@@ -42,15 +42,24 @@ def build_record(kind: type[R], data: Mapping[str, Any]) -> R | None:
         return None
 
 
+def find_line_builder(kinds: Mapping[str, type], kind: str, names: tuple[str, ...]) -> Builder | None:
+    """Make what builds a record from a line with these fields, of which `kind` names one of `kinds`; None where it is
+    not plainly one."""
+    if kind not in kinds or "more" in names:
+        return None
+    return _find_builder(cast(Any, kinds[kind]), names, "kind")
+
+
 @lru_cache(SHAPES)
-def _find_builder(of: Hashable, names: tuple[str, ...]) -> Builder | None:
+def _find_builder(of: Hashable, names: tuple[str, ...], beside: str = "") -> Builder | None:
     """Make what builds a kind from a line with these fields, in this order; None where one is unknown or missing.
+    The line may have one `beside` them, which is passed over.
 
     As a dataclass writes its own `__init__`, the function is written for these fields: a general one, which sets each
     field by its name, took as long as the JSON.
     """
     exact, converts, required = _read_fields(of)
-    if not required <= set(names) <= exact.keys() | converts.keys():
+    if not required <= set(names) - {beside} <= exact.keys() | converts.keys():
         return None
     # Every factory here gives one and the same object (`reports.evidence.types.EMPTY`).
     absent = {
@@ -62,25 +71,29 @@ def _find_builder(of: Hashable, names: tuple[str, ...]) -> Builder | None:
     known |= {f"type_{name}": kind for name, kind in exact.items()}
     known |= {f"as_{name}": convert for name, convert in converts.items()}
     known |= {f"default_{name}": value for name, value in absent.items()}
-    code = compile("\n".join(_write_builder(names, absent, exact)), f"<builds {of}>", "exec")
+    code = compile("\n".join(_write_builder(names, absent, exact, beside)), f"<builds {of}>", "exec")
     exec(code, known)  # noqa: S102  of names of our own fields alone
     return cast(Builder, known["build"])
 
 
-def _write_builder(names: Sequence[str], absent: Iterable[str], exact: Mapping[str, type]) -> Iterator[str]:
-    """Write the lines of a function that builds a record of these fields."""
+def _write_builder(
+    names: Sequence[str], absent: Iterable[str], exact: Mapping[str, type], beside: str
+) -> Iterator[str]:
+    """Write the lines of a function that builds a record of these fields, without the one `beside` them."""
     # What is no text cannot be interned: that is a check as well.
-    shared = {name for name in names if exact.get(name) is str and name in REPEATED}
+    own = [name for name in names if name != beside]
+    shared = {name for name in own if exact.get(name) is str and name in REPEATED}
     plain = {name: f"value_{name}" for name in names}
     yield "def build(data):"
     yield f" {', '.join(plain.values())}, = data.values()"
-    for name in names:
+    for name in own:
         if name in exact and name not in shared:
             yield f" if type({plain[name]}) is not type_{name}: raise Odd"
         if exact.get(name) is dict:
             yield f" ''.join({plain[name]})"  # a key that is no text is a TypeError
     yield " made = new(draft)"
-    for name, value in plain.items():
+    for name in own:
+        value = plain[name]
         made = f"intern({value})" if name in shared else value if name in exact else f"as_{name}({value})"
         yield f" made.{name} = {made}"
     yield from (f" made.{name} = default_{name}" for name in absent)

@@ -83,11 +83,17 @@ class CellReader:
     def read_cell(self, cell: str) -> Iterator[Record]:
         """Read the records of one cell with their texts made visible, without its launches, which are in `shared`."""
         for piece in self._read_pieces(self._cells[cell].places if cell in self._cells else _Lines().places):
-            plain = _is_plain(piece)  # one look at a hundred lines: nearly always none holds anything
-            for line, found in zip(io.BytesIO(piece), self._parse_lines(piece), strict=True):
-                if found.cell != cell or isinstance(found, Launch):
-                    raise Unstreamable(f"a line of {cell} says that it is another's")
-                yield found if plain or _is_plain(line) else make_visible(found)
+            records = self._parse_lines(piece)
+            if any(found.cell != cell or isinstance(found, Launch) for found in records):
+                raise Unstreamable(f"a line of {cell} says that it is another's")
+            if _is_plain(piece):  # one look at fifty lines: in most pieces none holds anything
+                yield from records
+            else:
+                # `_is_plain` of each line, without a call and its search: a record that stays is returned as it is.
+                yield from (
+                    found if line.isascii() and b"\\" not in line and b"\x7f" not in line else make_visible(found)
+                    for line, found in zip(io.BytesIO(piece), records, strict=True)
+                )
 
     def read_original(self, cell: str) -> Iterator[Record]:
         """Read the records of one cell as they were written, its launches among them, in the order of the files."""
@@ -105,8 +111,8 @@ class CellReader:
         """Read every record with its line."""
         for file in self._files:
             file.seek(0)
-            for line in file:
-                yield line, self._parse(line)
+            while lines := file.readlines(TOGETHER_BYTES):
+                yield from zip(lines, self._parse_lines(b"".join(lines)), strict=True)
 
     def _read_pieces(self, places: array[int]) -> Iterator[bytes]:
         """Read whole lines, many together: tests that ran side by side leave a cell's lines in pieces of a dozen."""

@@ -351,8 +351,11 @@ def parse_lines(lines: bytes, newer: set[str]) -> Iterator[Record]:
     """Parse whole lines as `parse_line` does each, in less time where all are as we write them."""
     values = read_canonical_lines(lines)
     if values is None:
-        return (parse_line(line, newer) for line in io.BytesIO(lines))
-    return (_parse_value(value, newer) for value in values)
+        yield from (parse_line(line, newer) for line in io.BytesIO(lines))
+        return
+    for value in values:
+        found = None if newer else record.parse_ordinary(value)
+        yield _parse_value(value, newer) if found is None else found
 
 
 def _parse_value(fields: Any, newer: set[str]) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,7 @@ from reports.evidence.types import (
     Found,
     Kept,
     Launch,
+    Lost,
     Measured,
     Proof,
     Record,
@@ -266,25 +268,30 @@ def make_board_of_visible(
     """Make the board as `make_board` does, of records whose texts are visible already."""
     cells: dict[str, _Gathered] = {}
     records = withdraw_empty_passes(order_by_time(records))
-    retries = link_retries(records)
+    kinds: dict[type[Record], list[Any]] = defaultdict(list)  # one walk over all records, and not one for each question
+    into, last = _Gathered(), ""
     for r in records:
+        kinds[type(r)].append(r)
         if r.cell:
-            _sort_record(cells.get(r.cell) or cells.setdefault(r.cell, _Gathered()), r)
+            if r.cell != last:
+                into, last = cells.get(r.cell) or cells.setdefault(r.cell, _Gathered()), r.cell
+            _sort_record(into, r)
+    # Asked of each cell alone where evidence is large: of what no run retries, nothing more is to be known.
+    retries = link_retries(records) if any(r.retry_of for r in kinds[Run]) else Retries()
     for cell, facts in (expected or {}).items():
         found = cells.setdefault(cell, _Gathered())
         found.facts = found.facts or facts
     for cell, tests in (owed or {}).items():
         cells.setdefault(cell, _Gathered()).owed |= dict.fromkeys(tests)
-    started = LaunchIndex([r for r in records if isinstance(r, Launch)])
+    started = LaunchIndex(kinds[Launch])
     stops: dict[str, list[Stop]] = {}
-    for each in records:
-        if isinstance(each, Stop):
-            stops.setdefault(each.fingerprint, []).append(each)
+    for each in kinds[Stop]:
+        stops.setdefault(each.fingerprint, []).append(each)
     return Board(
         rows=tuple(_make_row(cell, gathered, started, retries, stops) for cell, gathered in cells.items()),
-        runs=tuple(r for r in records if isinstance(r, Run)),
-        loose=tuple(r for r in records if isinstance(r, Result) and not r.cell),
-        lost=count_lost(records),
+        runs=tuple(kinds[Run]),
+        loose=tuple(r for r in kinds[Result] if not r.cell),
+        lost=count_lost(kinds[Lost]),
         retries=retries,
     )
 

@@ -37,7 +37,7 @@ class ThinEvidence:
 
 
 def read_thin(paths: Sequence[Path]) -> ThinEvidence:
-    """Read every file, with one whole record in memory at a time.
+    """Read every file, with fifty whole records in memory at a time.
 
     Raises:
         Unstreamable: it must be read at once: damaged, retried or continued, or a run stands in two files.

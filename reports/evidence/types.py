@@ -14,7 +14,7 @@ from matrix.judging.foreign_json import LARGEST_INTEGER
 from matrix.judging.status import Status
 from matrix.yaml.document import Document
 from matrix.yaml.structure import structure_data
-from reports.evidence.build import build_record
+from reports.evidence.build import SHAPES, Builder, Odd, build_record, find_line_builder
 from reports.evidence.finding import as_json_number
 
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -274,6 +274,23 @@ def parse_own(said: dict[str, Any], *, newer: bool = False) -> Record:
     if "more" in said:
         raise ValueError(f"{kind}: unknown key 'more'")
     return _structure_record(KINDS[kind], {**said, "more": more} if more else said)
+
+
+def parse_ordinary(said: Any) -> Record | None:
+    """Build the record of a JSON object that is as it should be; None where it may be anything else, and of a run,
+    which may tell of a newer writer. It is asked of each line, so it calls no more than it must."""
+    try:
+        builder: Any = _find_ordinary((said["kind"], *said))
+        made: Record | None = builder(said) if builder else None
+        return made
+    except (Odd, KeyError, TypeError, ValueError):
+        return None
+
+
+@lru_cache(SHAPES)
+def _find_ordinary(shape: tuple[str, ...]) -> Builder | None:
+    kind, *names = shape
+    return None if kind == NAMES[Run] else find_line_builder(KINDS, kind, tuple(names))
 
 
 def _structure_record(kind: type[Record], data: Mapping[str, Any]) -> Record:

@@ -35,9 +35,11 @@ def render_block(text: str) -> Markup:
 
 def defuse_value(value: Any) -> Any:
     """Defuse a text before it enters a page: cut it and make control characters visible. Markup is ours and passes."""
+    if type(value) is str and len(value) <= SHORT_CHARS:  # nearly every one
+        return _defuse_short(value)
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return _defuse_short(value) if len(value) <= SHORT_CHARS else defuse_for_terminal(value)
+    return defuse_for_terminal(value)
 
 
 @lru_cache(maxsize=8_192)  # most short texts stand in every cell

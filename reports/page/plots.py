@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 from typing import Any, Final
 
@@ -49,8 +50,8 @@ def _draw_needles(row: CellRow) -> Iterator[Figure]:
     seen: dict[tuple[int, int], list[bool]] = {}
     for test in row.tests:
         for f in test.findings:
-            if f.check == FOUND and (named := NEEDLE.search(f.item)):
-                seen.setdefault((int(named[2]), int(named[1])), []).append(f.ok)
+            if f.check == FOUND and (place := _read_place(f.item)):
+                seen.setdefault(place, []).append(f.ok)
     if not seen:
         return
     lengths, depths = sorted({length for _, length in seen}), sorted({depth for depth, _ in seen})
@@ -59,6 +60,13 @@ def _draw_needles(row: CellRow) -> Iterator[Figure]:
         caption="Needles: found of asked, by length of the prompt and depth of the needle",
         drawing=draw_squares("needles found", "tokens", "depth", squares),
     )
+
+
+@lru_cache(4_096)  # each cell is asked for the same needles
+def _read_place(item: str) -> tuple[int, int] | None:
+    """Read the depth and the length of a needle's item."""
+    named = NEEDLE.search(item)
+    return (int(named[2]), int(named[1])) if named else None
 
 
 def _make_square(answers: Sequence[bool], length: int, depth: int) -> Square:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from matrix.judging.foreign_json import DEEPEST, UnreadableJson, parse_foreign_j
 from reports.evidence import canonical
 from reports.evidence.canonical import read_canonical, read_canonical_lines
 from reports.evidence.files import format_line, parse_line, parse_lines
-from reports.evidence.types import dump_record
+from reports.evidence.types import SCHEMA, dump_record
 from tests.reports import world
 
 needs_orjson = pytest.mark.skipif(canonical._orjson is None, reason="orjson is not installed here: make env")
@@ -143,6 +144,26 @@ def test_many_lines_are_read_as_the_strict_reader_reads_each(values: list[Any]) 
     lines = [format_line({"a": value}) for value in values]
     fast = read_canonical_lines(b"".join(lines))
     assert fast is None or repr(fast) == repr([read_strictly(line) for line in lines])
+
+
+def test_what_a_newer_writer_adds_is_kept_also_where_its_run_stands_among_the_lines() -> None:
+    head = {"t": "2026-01-01T00:00:00+00:00", "run": "r"}
+    run = format_line({**head, "kind": "run", "schema": SCHEMA + 1})
+    added = {"kind": "finding", "check": "c", "ok": True, "expected": "", "got": "", "colour": 1}
+    _, found = parse_lines(run + format_line({**head, **added}), set())
+    assert found.more == {"colour": 1}
+    with pytest.raises(ValueError, match="colour"):
+        list(parse_lines(format_line({**head, **added}), set()))
+
+
+@pytest.mark.parametrize("change", [{"kind": "colour"}, {"kind": ["finding"]}, {"kind": None}, {"more": {}}, {"ok": 1}])
+def test_a_line_that_is_not_plainly_a_record_is_refused_among_many_as_it_is_alone(change: dict[str, Any]) -> None:
+    said = {"t": "2026-01-01T00:00:00+00:00", "run": "r", "kind": "finding", "check": "c", "ok": True}
+    line = format_line({**said, "expected": "", "got": "", **change})
+    with pytest.raises(ValueError) as alone:
+        parse_line(line, set())
+    with pytest.raises(ValueError, match=re.escape(str(alone.value))):
+        list(parse_lines(line * 2, set()))
 
 
 def test_a_damaged_line_among_many_is_told_as_it_is_alone() -> None:
