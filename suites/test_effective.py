@@ -88,7 +88,7 @@ def test_requested_equals_effective(
 def _pick_tolerance(cell: Cell, known: Reference) -> float:
     if known.item.kind == signature.UNSURE:
         return agreement.kl_tolerance_unsure(known.ways, known.way)
-    return agreement.kl_tolerance(cell.checkpoint.format)
+    return agreement.kl_tolerance(cell.checkpoint.format, cell.checkpoint.made_by)
 
 
 def _draft_enough(

@@ -24,14 +24,20 @@ SHARES: Final = "S"  # in a pattern: a layer that takes the selection of the one
 # evidence. An 8-bit cache was not seen to cost anything (1.2e-8 on H100, where 16 bits cost 2.9e-8).
 TOLERANCE_16_BIT: Final = 5e-7  # three experts instead of four are 1.1e-6 away; healthy launches at most 9.4e-8
 TOLERANCE_QUANTISED: Final = 1.2e-6  # the nearest other weights are 2.5e-6 away; healthy launches at most 4.6e-7
+# GLM-5.3-Flash's class: its canary is unsure of the first word, where bf16 alone costs 2.6e-6 (derived; vLLM 0.33.0 on
+# an H200 likewise, three launches) and three experts of four 5.3e-6: their geometric mean, 1.4 from either.
+TOLERANCE_FLASH: Final = 3.7e-6
 # Where the canary is unsure everything shows a thousand times more, and what another layer selected a million times.
 # Half of what the nearest other pattern of IndexCache is away (8.8e-2), in any format; less for weights to which one is
 # nearer. Healthy: 3.0e-3 at most on H100 (NVFP4), 6.3e-4 on llama.cpp; 1.6e-2 by transformers (FP8, W4A16).
 TOLERANCE_UNSURE: Final = 4.4e-2
 
 
-def kl_tolerance(weights: str) -> float:
-    """Return the KL tolerance of a weight format for prompts with confident answers, in nats per position."""
+def kl_tolerance(weights: str, made_by: str | None = None) -> float:
+    """Return the KL tolerance of a weight format for prompts with confident answers, in nats per position; less
+    confident ones for what `made_by` names."""
+    if made_by == "flash" and weights in ARITHMETIC_16_BIT:
+        return TOLERANCE_FLASH
     return TOLERANCE_16_BIT if weights in ARITHMETIC_16_BIT else TOLERANCE_QUANTISED
 
 

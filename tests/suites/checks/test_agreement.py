@@ -106,6 +106,12 @@ def test_a_format_is_allowed_what_its_rounding_was_seen_to_cost(weights: str, al
     assert agreement.kl_tolerance(weights) == allowed
 
 
+def test_the_flash_canary_has_a_tolerance_between_rounding_and_the_nearest_fault() -> None:
+    """It is unsure of its first word: what was measured stands in docs/evidence/frozen-prompts."""
+    assert 1.4 * 2.62e-6 < agreement.kl_tolerance("bf16", "flash") < 5.31e-6 / 1.4
+    assert agreement.kl_tolerance("bf16", "reap160") == agreement.TOLERANCE_16_BIT
+
+
 def test_where_it_is_unsure_half_of_the_nearest_other_pattern_is_allowed() -> None:
     near = agreement.kl_tolerance_unsure({"FFFF": REFERENCE, "FFSS": SHARED}, "FFFF")
     assert near == pytest.approx(min(top_k_kl(REFERENCE, SHARED).mean / 2, agreement.TOLERANCE_UNSURE))
