@@ -134,10 +134,12 @@ def hunt_case(
     return EvaluationCase(name=f"{name}_{tokens}", draw=samples, topk=topk, pattern=pattern, longest=tokens)
 
 
-def make_sample(item: Item) -> EvaluationSample:
-    prompt = render.render_prompt(item.messages, item.tools)
+def make_sample(item: Item, *, thought: str | None = None) -> EvaluationSample:
+    """Return the prompt and the reply of an item; with a `thought`, as it is asked with thinking on."""
+    prompt = render.render_prompt(item.messages, item.tools, thinking=thought is not None)
     last = call_message(item.call, first_id=0) if item.call else assistant_message(item.answer or "")
-    return EvaluationSample(_encode_text(prompt), _encode_text(render.render_reply(last)))
+    begun = "" if thought is None else f"{thought}</think>"
+    return EvaluationSample(_encode_text(prompt), _encode_text(begun + render.render_reply(last)))
 
 
 def force_sample(item: Item) -> EvaluationSample:

@@ -32,21 +32,24 @@ class Glm5Next:
     config: Mapping[str, Any]
     tensors: Mapping[str, npt.NDArray[Any]]
 
-    def logits(self, ids: Sequence[int]) -> Array:
-        """Return the logits behind every token, [tokens, vocabulary]."""
+    def logits(self, ids: Sequence[int], *, last: int = 0) -> Array:
+        """Return the logits behind every token, or behind the `last` ones, [tokens, vocabulary]."""
         c = self.config
         embedded = self.tensor(f"{TOWER}embed_tokens.weight")[list(ids)]
         streams = np.repeat(embedded[:, None], c["hc_mult"], 1)
         for i in range(c["num_hidden_layers"]):
             streams = self._run_layer(i, streams)
-        return np.asarray(self._norm(f"{TOWER}norm", streams.mean(1)) @ self.matrix("lm_head"))
+        return self.project(self._norm(f"{TOWER}norm", streams[-last:].mean(1)), "lm_head")
 
     def tensor(self, name: str) -> Array:
         return self.tensors[name].astype(np.float64)
 
-    def matrix(self, name: str) -> Array:
-        """Return a projection's weight as it stands behind its input."""
-        return self.tensor(f"{name}.weight").T
+    def project(self, x: Array, name: str) -> Array:
+        return np.asarray(x @ self.tensor(f"{name}.weight").T)
+
+    def cached(self, at: str, latent: Array) -> Array:
+        """Return a layer's latent as attention reads it: here, as it was written."""
+        return latent
 
     def _run_layer(self, index: int, streams: Array) -> Array:
         c, at = self.config, f"{TOWER}layers.{index}."
@@ -81,40 +84,40 @@ class Glm5Next:
         heads, size = c["linear_num_heads"], c["linear_head_dim"]
         q, k, v = (self._convolve(at, letter, x).reshape(-1, heads, size) for letter in "qkv")
         q, k = q / vector_length(q) * size**-0.5, k / vector_length(k)
-        forget = x @ self.matrix(f"{at}f_a_proj") @ self.matrix(f"{at}f_b_proj")
+        forget = self.project(self.project(x, f"{at}f_a_proj"), f"{at}f_b_proj")
         rate = np.exp(self.tensor(f"{at}A_log"))[:, None]
         decay = c["linear_lower_bound"] * sigmoid(
             rate * (forget + self.tensor(f"{at}dt_bias")).reshape(-1, heads, size)
         )
-        beta = sigmoid(x @ self.matrix(f"{at}b_proj"))
+        beta = sigmoid(self.project(x, f"{at}b_proj"))
         state, said = np.zeros((heads, size, size)), np.empty_like(v)
         for t in range(len(x)):
             state = state * np.exp(decay[t])[:, :, None]
             missing = v[t] - np.einsum("hk,hkv->hv", k[t], state)
             state = state + np.einsum("hk,hv->hkv", k[t], beta[t][:, None] * missing)
             said[t] = np.einsum("hk,hkv->hv", q[t], state)
-        gate = (x @ self.matrix(f"{at}g_a_proj") @ self.matrix(f"{at}g_b_proj")).reshape(said.shape)
+        gate = self.project(self.project(x, f"{at}g_a_proj"), f"{at}g_b_proj").reshape(said.shape)
         normed = rms_norm(said, self.tensor(f"{at}o_norm.weight"), c["rms_norm_eps"]) * sigmoid(gate)
-        return normed.reshape(len(x), -1) @ self.matrix(f"{at}o_proj")
+        return self.project(normed.reshape(len(x), -1), f"{at}o_proj")
 
     def _convolve(self, at: str, letter: str, x: Array) -> Array:
         """Mix each channel of a projection with its last inputs; tokens before the first one are zero."""
-        projected = x @ self.matrix(f"{at}{letter}_proj")
+        projected = self.project(x, f"{at}{letter}_proj")
         taps = self.tensor(f"{at}{letter}_conv1d.weight")[:, 0]
         padded = np.concatenate([np.zeros((taps.shape[1] - 1, projected.shape[1])), projected])
         return silu(np.asarray(sum(padded[i : i + len(x)] * taps[:, i] for i in range(taps.shape[1]))))
 
     def _run_latent(self, at: str, x: Array) -> Array:
         c, heads = self.config, self.config["num_attention_heads"]
-        latent = self._norm(f"{at}q_a_layernorm", x @ self.matrix(f"{at}q_a_proj"))
-        q = (latent @ self.matrix(f"{at}q_b_proj")).reshape(len(x), heads, -1)
-        kv = self._norm(f"{at}kv_a_layernorm", x @ self.matrix(f"{at}kv_a_proj_with_mqa"))
-        kv = (kv @ self.matrix(f"{at}kv_b_proj")).reshape(len(x), heads, -1)
+        latent = self._norm(f"{at}q_a_layernorm", self.project(x, f"{at}q_a_proj"))
+        q = self.project(latent, f"{at}q_b_proj").reshape(len(x), heads, -1)
+        kv = self._norm(f"{at}kv_a_layernorm", self.project(x, f"{at}kv_a_proj_with_mqa"))
+        kv = self.project(self.cached(at, kv), f"{at}kv_b_proj").reshape(len(x), heads, -1)
         k, v = np.split(kv, [c["qk_nope_head_dim"]], -1)
-        scores = np.einsum("qhd,khd->hqk", q, k) * c["qk_nope_head_dim"] ** -0.5
+        scores = np.einsum("qhd,khd->hqk", q, k, optimize=True) * c["qk_nope_head_dim"] ** -0.5
         scores = np.where(self.selected(at, x, latent), scores, -np.inf)
-        mixed = np.einsum("hqk,khd->qhd", softmax(scores, -1), v)
-        return np.asarray(mixed.reshape(len(x), -1) @ self.matrix(f"{at}o_proj"))
+        mixed = np.einsum("hqk,khd->qhd", softmax(scores, -1), v, optimize=True)
+        return self.project(mixed.reshape(len(x), -1), f"{at}o_proj")
 
     def selected(self, at: str, x: Array, latent: Array) -> npt.NDArray[np.bool_]:
         """Return which tokens each query attends, [queries, tokens]."""
@@ -132,18 +135,18 @@ class Glm5Next:
     def _pool_scores(self, at: str, x: Array, latent: Array) -> Array:
         c, pool, size = self.config, self.config["index_kpool"], self.config["index_head_dim"]
         whole = len(x) // pool * pool
-        keys = layer_norm(x @ self.matrix(f"{at}wk"), self, f"{at}k_norm")
+        keys = layer_norm(self.project(x, f"{at}wk"), self, f"{at}k_norm")
         gates = x @ self.tensor(f"{at}index_kpool_compress_gate").T
         shares = softmax(gates[:whole].reshape(-1, pool, size) + self.tensor(f"{at}index_kpool_compress_ape"), 1)
         pooled = (shares * keys[:whole].reshape(-1, pool, size)).sum(1)
-        q = (latent @ self.matrix(f"{at}wq_b")).reshape(len(x), c["index_n_heads"], size)
-        weights = x @ self.matrix(f"{at}weights_proj") * c["index_n_heads"] ** -0.5
-        by_head = np.maximum(np.einsum("qhd,pd->qhp", q, pooled) * size**-0.5, 0)
-        return np.asarray(np.einsum("qh,qhp->qp", weights, by_head))
+        q = self.project(latent, f"{at}wq_b").reshape(len(x), c["index_n_heads"], size)
+        weights = self.project(x, f"{at}weights_proj") * c["index_n_heads"] ** -0.5
+        by_head = np.maximum(np.einsum("qhd,pd->qhp", q, pooled, optimize=True) * size**-0.5, 0)
+        return np.asarray(np.einsum("qh,qhp->qp", weights, by_head, optimize=True))
 
     def _run_experts(self, at: str, x: Array) -> Array:
         c = self.config
-        scores = sigmoid(x @ self.matrix(f"{at}gate"))
+        scores = sigmoid(self.project(x, f"{at}gate"))
         biased = scores + self.tensor(f"{at}gate.e_score_correction_bias")
         chosen = np.argsort(-biased, -1, kind="stable")[:, : c["num_experts_per_tok"]]
         weights = np.take_along_axis(scores, chosen, -1)
@@ -156,9 +159,9 @@ class Glm5Next:
 
     def _run_dense(self, at: str, x: Array) -> Array:
         limit = self.config["swiglu_limit"]
-        gate = np.minimum(x @ self.matrix(f"{at}gate_proj"), limit)
-        up = np.clip(x @ self.matrix(f"{at}up_proj"), -limit, limit)
-        return (silu(gate) * up) @ self.matrix(f"{at}down_proj")
+        gate = np.minimum(self.project(x, f"{at}gate_proj"), limit)
+        up = np.clip(self.project(x, f"{at}up_proj"), -limit, limit)
+        return self.project(silu(gate) * up, f"{at}down_proj")
 
     def _norm(self, at: str, x: Array) -> Array:
         return rms_norm(x, self.tensor(f"{at}.weight"), self.config["rms_norm_eps"])
