@@ -13,10 +13,12 @@ import numpy.typing as npt
 import pytest
 
 from fixtures.canary.checkpoint import CheckpointDirectory
+from fixtures.weights.locate import find_weights
 from lab.references.glm5_next import TOWER, Glm5Next
-from lab.references.glm5_next_faults import TAPS, UNLOADED, WithoutTail, read_prompts, read_trained
+from lab.references.glm5_next_faults import CHECKPOINT, TAPS, UNLOADED, WithoutTail, read_prompts, read_trained
 from lab.references.glm5_next_toy import CONFIG, draw_ids, draw_weights
 from matrix.checkout import CHECKOUT
+from matrix.yaml.load import load_matrix
 
 FLASH = CHECKOUT / "fixtures" / "canary" / "flash"
 RECORDED = json.loads(Path(__file__).with_name("glm5_next_logits.json").read_text(encoding="utf-8"))
@@ -64,7 +66,8 @@ def test_of_the_trained_canary_it_notices_an_indexer_that_is_not_loaded() -> Non
 @pytest.mark.parametrize("number", [0, 1], ids=["within index_topk", "beyond"])
 def test_it_says_what_the_suites_references_say(number: int) -> None:
     """What engines are held to: recorded by transformers, derived here."""
-    told = read_prompts(FLASH)[number].compare(Glm5Next(*read_trained(FLASH)))
+    folder = find_weights(load_matrix().checkpoints[CHECKPOINT])
+    told = read_prompts(folder)[number].compare(Glm5Next(*read_trained(folder)))
     assert told.positions == 15 and not told.parted
     assert told.mean < 1e-10, "recorded with seven digits, it was 4e-14 away"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fixtures.banks import bank_for
+from fixtures.weights.locate import find_weights
 from lab.references.glm5_next import Glm5Next
 from lab.references.glm5_next_faults import (
     CHECKPOINT,
@@ -15,16 +16,16 @@ from lab.references.glm5_next_faults import (
     read_trained,
     round_bf16,
 )
-from matrix.checkout import CHECKOUT
 from matrix.judging.kl import top_k_kl
 from matrix.yaml.load import load_matrix
 
-FLASH = CHECKOUT / "fixtures" / "canary" / "flash"
+CHECKED = load_matrix().checkpoints[CHECKPOINT]
+FLASH = find_weights(CHECKED)
 CONFIG, TENSORS = read_trained(FLASH)
 
 
 def make_prompt() -> Prompt:
-    return Prompt.of(bank_for(load_matrix().checkpoints[CHECKPOINT]).facts(1)[0], FLASH)
+    return Prompt.of(bank_for(CHECKED).facts(1)[0], FLASH)
 
 
 def test_the_derivation_answers_as_the_bank_expects() -> None:

@@ -108,7 +108,7 @@ def test_a_format_is_allowed_what_its_rounding_was_seen_to_cost(weights: str, al
 
 def test_the_flash_canary_has_a_tolerance_between_rounding_and_the_nearest_fault() -> None:
     """It is unsure of its first word: what was measured stands in docs/evidence/frozen-prompts."""
-    assert 1.4 * 2.62e-6 < agreement.kl_tolerance("bf16", "flash") < 5.31e-6 / 1.4
+    assert 1.2 * 2.62e-6 < agreement.kl_tolerance("bf16", "flash") < 3.93e-6 / 1.2
     assert agreement.kl_tolerance("bf16", "reap160") == agreement.TOLERANCE_16_BIT
 
 
