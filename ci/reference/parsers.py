@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from ci.reference.markdown import format_code, format_table
+from matrix.facts.evaluate import evaluate_fact, group_ranges
+from matrix.facts.model import load_facts
 from matrix.parsers.corpus import load_corpus
 from matrix.parsers.findings import RARE, REACHES, ParserFinding, group_wrongs, list_wrongs, load_notes, notes_of
 from matrix.parsers.judge import KINDS
@@ -31,6 +33,20 @@ streamed, token by token or in groups of two to five as accepted drafts make the
 pieces, as a busy server merges them. `-`: all right. A stream is told only where it is wrong in another way than the
 whole.
 """
+STANDING: Final = """TensorRT-LLM's package on the index has no code, `transformers serve` takes no parser by name. A
+release that has none for GLM gives calls to the client as text, markup and all. llama.cpp reads replies by the chat
+template (`common_chat_parse`, in C++). The embedded wheel exports it to no caller, its `Server` has
+`handle_chat_completions` alone, and the grammar that would make a model write the corpus is refused beside tools
+(`Cannot use custom grammar constraints with tools.`): it cannot be asked offline, and the tools suite asks a server.
+`glm-matrix facts NAME` tells what decides in each release.
+"""
+STANDING_FACTS: Final = (
+    "trtllm_parses_glm45",
+    "trtllm_parses_glm47",
+    "transformers_serve_parses_glm",
+    "transformers_serve_splits_thinking",
+)
+ANSWERS: Final = {True: "yes", False: "no", None: "not known"}
 OPTIONS: Final = ("--tool-call-parser", "--reasoning-parser")
 FLAGS: Final = {"trtllm": ("--tool_parser", "--reasoning_parser")}
 
@@ -43,7 +59,8 @@ def make_page() -> str:
         cases=len(corpus.cases),
         formats=len({case.format for case in corpus.cases.values()}),
     )
-    body = (CELLS, *_tables(), *_refusals(), "## What is wrong\n", *_findings(), *_sources(), "## Words\n", *_words())
+    body = (CELLS, *_tables(), *_standing(), *_refusals(), "## What is wrong\n", *_findings())
+    body = (*body, *_sources(), "## Words\n", *_words())
     parts = (head, "## Which release\n", *body)
     return "\n".join(parts) + "\n"
 
@@ -72,6 +89,21 @@ def _refusals() -> Iterator[str]:
         for why in dict.fromkeys(releases.values())
     ]
     yield format_table(("engine", "tool call parser + reasoning parser", "releases", "its answer"), rows)
+
+
+def _standing() -> Iterator[str]:
+    """Tell of engines whose parsers did not all run whether a release has one for GLM at all, and what decides it."""
+    yield "## Whether a release has a parser for GLM\n"
+    yield STANDING
+    rows = []
+    for name in STANDING_FACTS:
+        fact = load_facts()[name]
+        for holds, run in group_ranges(evaluate_fact(fact, load_facts())):
+            versions = " to ".join(dict.fromkeys(str(verdict.version) for verdict in (run[0], run[-1])))
+            why = run[-1].answer.why.split(" (main,")[0]
+            rows.append([fact.engine, format_code(name), versions, ANSWERS[holds], why])
+    yield format_table(("engine", "fact", "releases", "answer", "what decides, in the last of them"), rows)
+    yield "\n".join(f"- `{name}`: {load_facts()[name].says}" for name in STANDING_FACTS) + "\n"
 
 
 def _sources() -> Iterator[str]:

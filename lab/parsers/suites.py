@@ -37,5 +37,6 @@ PAIRS: Final[Mapping[str, tuple[ParserNames, ...]]] = {
         ParserNames("glm47", "deepseek-r1", "glm47"),
         ParserNames("glm4", "deepseek-r1", "glm45"),
         ParserNames("deepseek_v32", "deepseek-r1", "dsml"),
+        ParserNames("deepseek_v32", "nano-v3", "dsml"),  # the one of 1.3.0rc3 that reads enable_thinking
     ),
 }

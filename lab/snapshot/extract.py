@@ -9,7 +9,7 @@ from email.parser import HeaderParser
 from functools import partial
 from typing import Any
 
-from lab.snapshot import annotated, chosen, config_keys, environment, experts, registry, runners
+from lab.snapshot import annotated, chosen, config_keys, environment, experts, registry, runners, serve_parsers
 from lab.snapshot.evaluate import ClassRef, Scope
 from lab.snapshot.locate import NotFound, Parts, find_class, find_definition, find_table
 from lab.snapshot.parsers import Registrar
@@ -170,14 +170,19 @@ def _named_parsers(flags: Sequence[Flag], named: Mapping[str, tuple[str, ...] | 
 
 
 def extract_transformers(package: WheelSource) -> dict[str, Any]:
-    """Read Transformers' model types and architectures; `transformers serve` is not modelled."""
+    """Read Transformers' model types and architectures; of `transformers serve` only for which models it parses."""
     auto = "transformers.models.auto"
     # where there is a file of its own for the mapping, configuration_auto only imports it
     types = registry.table_keys(package, f"{auto}.auto_mappings", "CONFIG_MAPPING_NAMES") or registry.table_keys(
         package, f"{auto}.configuration_auto", "CONFIG_MAPPING_NAMES"
     )
     causal = registry.table_values(package, f"{auto}.modeling_auto", "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES")
-    return {"model_types": frozenset(types), "architectures": frozenset(causal), "dialect": "none"}
+    own = {"model_types": frozenset(types), "architectures": frozenset(causal), "dialect": "none"}
+    try:
+        parsers, where = serve_parsers.read_parsers(package)
+    except NotFound as error:
+        return {**own, "unread": {"parsers": str(error)}}
+    return {**own, "parsers": parsers, "facts": {"parsers": where}}
 
 
 def own_llamacpp(version: str) -> Snapshot:

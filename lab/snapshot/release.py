@@ -93,7 +93,9 @@ def add_release(engine: str, version: str, wheel: Path | None = None, origin: st
             save_guards_of(engine, version, read_wheel(path).members)
     # facts were added by hand or by probes of this project: reading the wheel again must not lose them
     held = snapshot_for(snapshot.release)
-    snapshot = replace(snapshot, source=origin or snapshot.source, facts=held.facts if held else {})
+    snapshot = replace(
+        snapshot, source=origin or snapshot.source, facts={**(held.facts if held else {}), **snapshot.facts}
+    )
     for name, pinned in missing_pins(snapshot):
         if name == "transformers":
             save_snapshot(read_release(name, pinned))

@@ -99,7 +99,8 @@ def make_finding(
     """Tell what code has found in the words of checks.yaml (`computed`); `more` are facts of the finding itself."""
     # code finds, YAML words it: the text of a finding can be corrected and cited without touching code
     check, known = read_book().computed[id_], {**facts, **more}
-    decided = replace(check.decided_by, fact=fill_holes(check.decided_by.fact, known))
+    by = check.decided_by
+    decided = replace(by, fact=fill_holes(by.fact, known), run=fill_holes(by.run, known))
     return CheckFinding(
         id=id_,
         level=level or check.level,

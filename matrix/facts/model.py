@@ -20,6 +20,7 @@ FACTS: Final = CHECKOUT / "matrix" / "facts.yaml"
 KEYS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     "registers": (frozenset({"architecture"}), frozenset({"module"})),
     "chooses": (frozenset({"architecture", "sm", "kv", "backend"}), frozenset()),
+    "registers_parser": (frozenset({"kind", "name"}), frozenset()),
     "reads_key": (frozenset({"architecture", "key"}), frozenset()),
     "reads_env": (frozenset({"name"}), frozenset()),
     "has_flag": (frozenset({"option"}), frozenset({"choice"})),

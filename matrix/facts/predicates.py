@@ -205,6 +205,17 @@ def _guard(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
     return PredicateAnswer(hit is not None, f"{hit.at}: {hit.says}" if hit else f"no guard says {keys['says']!r}")
 
 
+def _registers_parser(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
+    """Whether the release has a parser of that name, or one for that model where it has none by name."""
+    kind, name = keys["kind"], keys["name"]
+    found = snapshot.parsers.get(kind, ())
+    where = snapshot.facts.get("parsers", snapshot.source)
+    # as with architectures: what was found is there however little was read, only absence asks for the whole
+    if name in found:
+        return PredicateAnswer(True, f"{where} has {name}")
+    return _unread(snapshot, "parsers") or PredicateAnswer(False, f"{where} has {', '.join(found) or 'none'}")
+
+
 def _parses(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
     """Whether the release's own parsers, run over the corpus, made this fault of this reply."""
     # Here and not above: the corpus is judged anew in each process, and few facts ask for it.
@@ -222,6 +233,7 @@ def _parses(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
 
 PREDICATES: Final[Mapping[str, Callable[[Keys, Snapshot, HeldWheels], PredicateAnswer]]] = {
     "registers": _registers,
+    "registers_parser": _registers_parser,
     "chooses": _chooses,
     "reads_key": _reads_key,
     "reads_env": _reads_env,

@@ -16,7 +16,7 @@ from matrix.facts.predicates import HeldWheels, ask_predicate
 from matrix.fat_binaries import Library
 from matrix.preflight.kernels import KernelWheel
 from matrix.preflight.kernels import format_wheel as kernel_text
-from matrix.preflight.snapshot import Flag, Snapshot, save_snapshot
+from matrix.preflight.snapshot import Flag, Snapshot, save_snapshot, snapshot_for
 
 FACTS = load_facts()
 GLM = "GlmMoeDsaForCausalLM"
@@ -246,5 +246,24 @@ def test_a_part_of_a_name_lists_the_facts_that_have_it(capsys: pytest.CaptureFix
 
 
 def test_a_release_that_no_fact_is_about_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--release", "transformers_5_24_0"]) == 0
+    assert main(["--release", "llamacpp_2026_10_11549"]) == 0
     assert "no fact is asked of it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("fact", "release", "holds"),
+    [
+        ("trtllm_parses_glm47", "trtllm_1_3_0rc3", False),
+        ("trtllm_parses_glm47", "trtllm_1_3_0rc26", True),
+        ("trtllm_parses_glm47", "trtllm_1_3_0rc29", None),
+        ("trtllm_parses_glm45", "trtllm_1_3_0rc29", True),
+        ("transformers_serve_parses_glm", "transformers_5_24_0", False),
+        ("transformers_serve_splits_thinking", "transformers_5_12_1", True),
+        ("transformers_serve_splits_thinking", "transformers_5_24_0", False),
+    ],
+)
+def test_whether_a_release_has_a_parser_for_glm_is_told_of_each(fact: str, release: str, holds: bool | None) -> None:
+    snapshot = snapshot_for(release)
+    assert snapshot is not None
+    answer = judge_fact(load_facts()[fact], snapshot, load_facts())
+    assert (answer.holds, bool(answer.why)) == (holds, True)
