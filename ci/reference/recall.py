@@ -32,6 +32,7 @@ OF_TOOLS: Final = Path(__file__).parent / "siblings_of_tools.yaml"
 AFTER_TOOLS: Final = Path(__file__).parent / "siblings_after_tools.yaml"
 OF_KINDS: Final = Path(__file__).parent / "siblings_of_kinds.yaml"
 OF_THREADS: Final = Path(__file__).parent / "siblings_of_threads.yaml"
+OF_LATER: Final = Path(__file__).parent / "siblings_of_later_threads.yaml"
 DATA: Final = Path(__file__).parent / "recall.yaml"
 # As published for GLM-5.1.
 PATTERN: Final = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
@@ -48,6 +49,7 @@ ROUNDS: Final[Mapping[Path, tuple[str, int]]] = {
     AFTER_TOOLS: ("siblings of those, asked after those were mended", 28),
     OF_KINDS: ("the kinds of the reports in other words", 31),
     OF_THREADS: ("threads that nobody here had read, found by search", 4),
+    OF_LATER: ("more such threads, of a second search", 12),
 }
 AIM: Final = 0.9  # of the rows that are not about hardware
 HEAD: Final = """# Recall
@@ -279,6 +281,7 @@ def make_page() -> str:
             AFTER_TOOLS,
             OF_KINDS,
             OF_THREADS,
+            OF_LATER,
         )
         for s, now in classes[path]
     ]

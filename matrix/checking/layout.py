@@ -33,7 +33,24 @@ def add_layout_facts(facts: dict[str, Any]) -> None:
     base, step, here = facts["base_gpu"], facts["gpu_step"], facts["host_ranks"]
     if isinstance(base, int) and isinstance(step, int) and isinstance(here, int):
         facts.update(last_gpu=base + (here - 1) * step, gpus_moved=base > 0 or step > 1)
+    _add_expert_ranks(facts, tp * dp * (per_replica // (tp * pp) if tp * pp else 1))
     attention_tp = max(tp // dp, 1) if inside and dp > 0 else tp
     facts["attention_tp"] = attention_tp
     facts["heads_per_rank"] = heads // attention_tp if isinstance(heads, int) and attention_tp > 0 else UNKNOWN
     facts["heads_divide"] = heads % attention_tp == 0 if isinstance(heads, int) and attention_tp > 0 else UNKNOWN
+
+
+def _add_expert_ranks(facts: dict[str, Any], all_ranks: int) -> None:
+    """Add over how many ranks the routed experts are spread, and how many there are with their copies."""
+    spread = {"vllm": {True: all_ranks, UNKNOWN: UNKNOWN}.get(facts["expert_parallel"], 1)}.get(
+        facts["engine"], facts["ep"]
+    )
+    nested, option = facts["nested"], facts["option"]
+    copies = (
+        nested.get("eplb_config.num_redundant_experts", 0)
+        if facts["engine"] == "vllm"
+        else option.get("--ep-num-redundant-experts", "0")
+    )
+    count, experts = str(copies), facts["experts"]
+    known = count.isdigit() and isinstance(experts, int)
+    facts.update(expert_ranks=spread, physical_experts=experts + int(count) if known else UNKNOWN)

@@ -39,10 +39,9 @@ SHOWN: Final = 3  # releases that a problem names
 def lint_facts(matrix: Matrix, checks: Path = CHECKS) -> list[Problem]:
     """Every boundary that disagrees with the fact it names, and what a release's own file says against its snapshot."""
     facts = load_facts()
-    entries = (*_of_matrix(matrix), *_of_patches(), *_of_checks(checks))
     found = [
         Problem(entry.file, entry.line, f"{entry.name}.fact", text)
-        for entry in entries
+        for entry in list_bounded(matrix, checks)
         for text in find_disagreements(entry.fact, entry.when, facts, whole=entry.whole)
     ]
     found += [*_of_config_keys(checks), *_without_fact(matrix), *_without_guard(), *_of_guards(checks)]
@@ -61,8 +60,13 @@ class Bounded:
     whole: bool = True
 
 
+def list_bounded(matrix: Matrix, checks: Path = CHECKS) -> tuple[Bounded, ...]:
+    """List every handwritten boundary that names a fact."""
+    return (*_of_matrix(matrix), *_of_patches(), *_of_checks(checks))
+
+
 def _of_matrix(matrix: Matrix) -> Iterator[Bounded]:
-    """Rules; and known failures, which may be about less than the fact: what was reported, on what was met."""
+    """Rules and known failures. One of these may be about less than its fact, if its source says why (`undecided`)."""
     for rule in matrix.rules:
         if rule.value.fact:
             line = rule.lines.get(("fact",), rule.line)
@@ -70,7 +74,8 @@ def _of_matrix(matrix: Matrix) -> Iterator[Bounded]:
     for known in matrix.known_failures:
         if known.value.fact:
             line = known.lines.get(("fact",), known.line)
-            yield Bounded(known.file, line, known.value.id, known.value.fact, known.value.when, whole=False)
+            whole = not known.value.source.undecided
+            yield Bounded(known.file, line, known.value.id, known.value.fact, known.value.when, whole=whole)
 
 
 def _of_patches() -> Iterator[Bounded]:
@@ -189,7 +194,7 @@ def find_disagreements(
     # Where nobody can tell, the handwritten boundary stands.
     told = [v for v in _evaluated(fact.id) if v.answer.holds is not None]
     yield from _differing([v for v in told if v.version in spec and v.answer.holds is not wanted], fact, inside=True)
-    # A known failure was met in some of the releases; nobody says that the others fail as well.
+    # What was reported of some releases and says so: nobody says that the others fail as well.
     if whole:
         out = [v for v in told if v.version not in spec and v.answer.holds is wanted]
         yield from _differing(out, fact, inside=False)

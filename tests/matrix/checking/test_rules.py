@@ -105,7 +105,6 @@ def test_a_report_alone_seldom_makes_a_line_wrong() -> None:
     """Of the checks that only a report decides, those that refuse a line are named: each says why it is certain."""
     alone = {check.id for check in read_book().checks if check.level == "wrong" and check.decided_by.kind == "report"}
     assert alone == {
-        "rope_free_attention_on_sm12x",
         "bf16_kv_gives_nonsense",
     }
 
