@@ -26,6 +26,7 @@ HTTP = {
     "fixtures.launch.docker.container": "the Docker SDK's exceptions",
     "fixtures.launch.docker.errors": "the Docker SDK's exceptions",
     "fixtures.launch.docker.patch": "the Docker SDK's exceptions",
+    "lab.parsers.sources": "a download of pinned source files, by maintainers: a proxy may be how one gets there",
     "reports.reproduce.ask": "a stranger runs it without this project: standard library only",
 }
 FEWEST_COMMENTS = 4  # to 100 lines with text, docstrings included; to 100 lines of code it is about 5

@@ -45,6 +45,11 @@ class EngineEnd:
     seconds: float
 
 
+def is_fatal(code: int | None) -> bool:
+    """Return whether a process with this exit code (128 + n, or -n) ended by a fatal signal of its own."""
+    return code is not None and (code - 128 if code > 128 else -code) in FATAL
+
+
 def judge_end(code: int, seconds: float, said: str, *, killed: bool = False, epitaph: str = "") -> EngineEnd:
     """Judge the exit `code` (128 + n for signal n) and what the log said since the stop was asked for.
 

@@ -24,11 +24,11 @@ from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import CellFacts, Found, Kept, Measured, Record, Run, as_json_data
 from reports.gate.allowed import (
     CRASHED,
-    TOLD_STOPS,
     count_met_ends,
     find_stopping,
     find_unmet_ends,
     find_untold_stops,
+    has_crashed,
 )
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
@@ -84,7 +84,7 @@ class Statements:
         if cell not in self.rows:
             raise NotCertifiable(f"there is no evidence of {cell}")
         row = self.rows[cell]
-        crashed = (("", f"its engine {CRASHED}: {s.message}.") for s in row.stops if s.outcome not in TOLD_STOPS)
+        crashed = (("", f"its engine {CRASHED}: {s.message}.") for s in row.stops if has_crashed(s))
         ends = (*find_untold_stops(row, self._stopping), *find_unmet_ends(row, self._met), *crashed)
         end = next((text for _, text in ends), "")
         return CellEvidence(row=row, own=self._own[cell], runs=self.runs, unsealed=self.unsealed, end=end)

@@ -33,8 +33,7 @@ The typed form of each is in `reports.evidence.types`; unknown fields are errors
 A crash leaves whole lines, and so does a full disk. A line that is damaged all the same costs that line: readers keep
 the rest, say which one is lost (`Lost`), and the gate is red for it. `end` seals its run:
 `records` lines stand before it and their bytes hash to `sha256`, so a line lost, edited or added later is seen.
-Evidence of several runs is merged by concatenating files. Every string passes `reports.evidence.redact` before it is
-written.
+Evidence of several runs is merged by concatenating files. Each string passes `reports.evidence.redact` before that.
 """
 
 from __future__ import annotations

@@ -12,11 +12,12 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final
 
+from matrix.judging.engine_end import is_fatal
 from matrix.judging.status import Status
 from matrix.planning.images import find_tag
 from reports.compare.prediction import Prediction
 from reports.evidence.summary import CellRow
-from reports.evidence.types import ENDED, WITH_STOPS, End, Record, Result, Run
+from reports.evidence.types import ENDED, WITH_STOPS, End, Record, Result, Run, Stop
 from reports.expected import ExpectedCell
 from reports.gate.allowances import Softened, UnaskedSpeed, find_longest
 from reports.gate.owed import is_absent, tell_missing
@@ -29,6 +30,12 @@ MET_ENDS: Final = frozenset({Status.CRASH, Status.HANG, Status.HOST_ERROR})
 TOLD_STOPS: Final = frozenset({"clean", "trouble", "hang", ENDED})
 
 
+def has_crashed(stop: Stop) -> bool:
+    """Return whether an engine crashed when it was stopped, by its record's word or by its exit code: a word of a later
+    version is not known to be harmless, nor is one that the code contradicts."""
+    return stop.outcome not in TOLD_STOPS or (stop.outcome != ENDED and is_fatal(stop.exit_code))
+
+
 def find_softened_launch(policy: Policy, row: CellRow) -> Iterator[Softened]:
     """Yield how the cell's engine came to run, where that is not from content that we started ourselves."""
     for tag in sorted({t for each in row.launches if (t := find_tag(str(each.versions.get("image_reference") or "")))}):
@@ -38,7 +45,7 @@ def find_softened_launch(policy: Policy, row: CellRow) -> Iterator[Softened]:
         text = "its engine was started by somebody else, so its plan is a claim and not a fact."
         yield Softened("attached", text, find_longest([c for c in policy.attached if fnmatchcase(row.cell, c.cells)]))
     for each in row.stops:
-        if each.outcome not in TOLD_STOPS:  # a word of a later version is not known to be harmless
+        if has_crashed(each):
             own = (c for c in policy.shutdown if fnmatchcase(row.cell, c.cells))
             fits = [c for c in own if re.search(c.signature, each.message)]
             text = f"its engine {CRASHED}: {each.message}."

@@ -49,6 +49,7 @@ from reports.gate.flakes import judge_attempts
 from reports.gate.known_failures import tell_known_failures, tell_not_run
 from reports.gate.owed import is_absent, tell_contradicted, tell_hidden
 from reports.gate.policy import Policy
+from reports.gate.run_end import tell_wrong_end
 from reports.gate.speed import judge_speed
 
 CLOCK_SKEW = timedelta(minutes=10)  # between hosts; a guess, larger than any NTP-kept host shows
@@ -275,6 +276,7 @@ def _check_run(
             "clock",
             f"Run {run} has a record from the future ({latest:%F %T} UTC): a clock is wrong, or it was edited.",
         )
+    yield from tell_wrong_end(run, own)
 
 
 def _check_cell(

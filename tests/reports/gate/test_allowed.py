@@ -48,9 +48,10 @@ def _serve_inert() -> list[Json]:
 CRASHED = "it ended by SIGSEGV when it was stopped: free(): invalid pointer in ~NCCLComm"
 
 
-def _stop(outcome: str, message: str = CRASHED) -> list[Json]:
+def _stop(outcome: str, message: str = CRASHED, exit_code: int | None = None) -> list[Json]:
     """Add how the engine of the first cell's plan ended, which was stopped."""
-    stop = {"kind": "stop", "fingerprint": "f0", "outcome": outcome, "exit_code": 139, "seconds": 1.5}
+    code = (139 if outcome == "crash" else 0) if exit_code is None else exit_code
+    stop = {"kind": "stop", "fingerprint": "f0", "outcome": outcome, "exit_code": code, "seconds": 1.5}
     return [*world.green(), {**stop, "message": message}]
 
 
@@ -164,6 +165,9 @@ def test_an_engine_that_had_to_be_killed_is_told_and_not_red(outcome: str) -> No
 def test_a_clean_end_is_not_told_and_a_word_of_a_later_version_is_red() -> None:
     clean = gate.judge_evidence(POLICY, EXPECTED, world.seal(_stop("clean", "")), now=NOW)
     assert clean.green and not any("stopped" in line for line in clean.told)
+    for fatal in (139, -11, 134):  # its record says otherwise than its exit code
+        odd = gate.judge_evidence(POLICY, EXPECTED, world.seal(_stop("clean", "", fatal)), now=NOW)
+        assert [reason.rule for reason in odd.reasons] == ["shutdown"]
     later = gate.judge_evidence(POLICY, EXPECTED, world.seal(_stop("exploded", "loudly")), now=NOW)
     assert [r.rule for r in later.reasons] == ["shutdown"]
     assert "its engine crashed while it was being stopped: loudly." in str(later.reasons[0])

@@ -187,7 +187,7 @@ def test_a_single_record_from_the_future_is_red() -> None:
     later = (NOW + timedelta(minutes=11)).isoformat()
     assert "has a record from the future" in said(judge(world.seal(changed(world.green(), is_needle, t=later))))
     near = (NOW + timedelta(minutes=9)).isoformat()
-    assert said(judge(world.seal(changed(world.green(), is_needle, t=near)))) == ""
+    assert said(judge(world.seal(changed(world.green(), is_needle, t=near), t=near))) == ""
 
 
 def test_a_failure_that_a_retry_shows_again_is_told_as_that_and_as_no_flake() -> None:
