@@ -122,8 +122,9 @@ def test_a_start_is_read_whatever_stands_around_it(line: str) -> None:
 
 def test_one_rank_has_all_heads() -> None:
     facts: dict[str, Any] = {
-        **dict.fromkeys(("pcp", "dp_rank", "nodes", "base_gpu", "gpu_step", "ep", "dcp")),
-        **{"tp": 1, "pp": 1, "dp": 1, "heads": 64, "engine": "vllm", "dp_attention": False, "option": {}},
+        **dict.fromkeys(("pcp", "dp_rank", "nodes", "base_gpu", "gpu_step", "ep", "dcp", "experts")),
+        **{"tp": 1, "pp": 1, "dp": 1, "heads": 64, "engine": "vllm", "dp_attention": False, "option": {}, "nested": {}},
+        "expert_parallel": False,
     }
     add_layout_facts(facts)
     assert (facts["heads_per_rank"], facts["heads_divide"]) == (64, True)
