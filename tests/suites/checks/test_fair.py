@@ -88,6 +88,14 @@ def test_a_server_that_pauses_for_all_slows_nobody_apart() -> None:
     assert fair.check_abreast(found).ok
 
 
+@pytest.mark.parametrize(("took_ms", "ok"), [(1.0, True), (9.0, False)])
+def test_chunks_closer_than_the_clients_loop_is_late_have_no_pace_of_their_own(took_ms: float, ok: bool) -> None:
+    found = closed() | {"client_loop_lag_p99_ms": 2.0, "start_times": [float(n // 2) for n in range(10)]}
+    for number in range(10):
+        give_gaps(found, number, [0.0001] * GAPS)
+    assert fair.check_abreast(give_gaps(found, 2, [took_ms / 1000] * GAPS)).ok == ok
+
+
 def test_one_after_the_other_shows_no_pace() -> None:
     found = closed(1) | {"start_times": [E2E_S * i for i in range(5)]}
     found["itls"][2] = [9 * GAP_S] * GAPS
