@@ -45,7 +45,10 @@ def test_every_boot_is_right_and_alike(
     """Facts, calls and a needle beyond index_topk on each of N fresh launches: right, and with the first one's numbers.
     Autotuning, races while graphs are captured and memory that nobody set differ between boots and not within one."""
     items, topk = _pick_items(cell, plan, bank), index_topk(cell, plan.settings)
-    spending, tie = Spending(budget=token_budget), 2 * isolation.logprob_tolerance(cell.checkpoint.format)
+    spending, tie = (
+        Spending(budget=token_budget),
+        2 * isolation.logprob_tolerance(cell.checkpoint.format, cell.checkpoint.made_by),
+    )
     ask = partial(_ask_boot, items=items, topk=topk, tie=tie, spending=spending)
     told: list[AskedBoot] = [ask(1, client, first={})]
     first = told[0][1]

@@ -99,7 +99,7 @@ def test_prefix_cache_changes_nothing(
     # This request writes the cache: the requests before it may have been told to pass it by.
     client.ask(item, max_tokens=1)
     warm = _ask_for_logprobs(client, item)
-    allowed = isolation.logprob_tolerance(cell.checkpoint.format)
+    allowed = isolation.logprob_tolerance(cell.checkpoint.format, cell.checkpoint.made_by)
     cached = warm.cached_tokens is None or warm.cached_tokens > 0  # engines that do not say may have
     told = isolation.check_same_numbers("prefix_cache", item, same, warm, allowed=allowed, sensitive=cached)
     expect_ok(evidence, [isolation.check_repeatable(item, same, top=TOP, computed=computed), told])
@@ -118,7 +118,7 @@ def test_second_turn_reads_a_long_prefix(
     dialect = cell.engine.dialect
     same, computed = _ask_past_the_cache(client, item, dialect, depth)
     cached = warm.cached_tokens is None or 2 * warm.cached_tokens > (warm.prompt_tokens or 0)
-    allowed = isolation.logprob_tolerance(cell.checkpoint.format)
+    allowed = isolation.logprob_tolerance(cell.checkpoint.format, cell.checkpoint.made_by)
     told = isolation.check_same_numbers("second_turn", item, same, warm, allowed=allowed, sensitive=cached)
     expect_ok(evidence, [isolation.check_repeatable(item, same, top=TOP, computed=computed), told])
 
@@ -133,7 +133,7 @@ def test_same_numbers_alone_and_among_others(
     # One of ours behind each of the others: whatever the order of a batch, one of ours meets a neighbour.
     asks = [ask for other in others for ask in ((other, {"max_tokens": COMPARED_TOKENS}), mine)]
     crowded = client.together(asks)[1::2]
-    allowed = isolation.logprob_tolerance(cell.checkpoint.format)
+    allowed = isolation.logprob_tolerance(cell.checkpoint.format, cell.checkpoint.made_by)
     told = (isolation.check_same_numbers("batch", item, same, reply, allowed=allowed) for reply in crowded)
     expect_ok(evidence, [isolation.check_repeatable(item, same, top=TOP), *told])
 

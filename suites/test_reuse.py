@@ -79,7 +79,7 @@ def test_a_prefix_that_was_left_half_read_is_no_prefix(
 
 def _leave_half_read(cell: Cell, client: Client, items: Sequence[Item]) -> Iterator[Finding]:
     """Yield a finding for each way to be left; one that was answered before it could be left judges nothing."""
-    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
+    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format, cell.checkpoint.made_by)
     for place, item in enumerate(items):
         left = client.hang_up(item, after_s=PATIENCE_S, stream=bool(place % 2))
         warm = client.ask(item, top_logprobs=TOP)
@@ -140,7 +140,7 @@ def _compare_with_cold(
     SGLang knows no other way than to empty its cache."""
     # Three of ten: each costs a prefill of the whole conversation, and 1 is the first that can be cached.
     chosen = {1, len(turns) // 2, len(turns) - 1}
-    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
+    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format, cell.checkpoint.made_by)
     for place in sorted(place for place in chosen if 0 < place < len(turns)):
         warm = turns[place]
         extra = bypass_prefix_cache(client, cell.engine.dialect)

@@ -58,7 +58,7 @@ def test_answers_alike_alone_and_in_company(
     replies = client.together([(g.item, g.options) for g in guests], spread_s=SPREAD_S)
     # Last, and of the same prompts: their pages were written beside the others.
     after = _ask_alone(client, guests)
-    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
+    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format, cell.checkpoint.made_by)
     beside = list(zip(guests, replies, strict=True))
     told = [_hold_against(g, before[g.item.id], after[g.item.id], r, tie) for g, r in beside if g.compared]
     canary = cell.checkpoint.canary
@@ -152,7 +152,7 @@ def test_goes_on_where_others_hang_up(
     replies = client.together(asks, spread_s=NEAR_S)
     stayed = [*replies[: len(stays) - 1], *replies[-1:]]
     tie, met = (
-        2 * isolation.logprob_tolerance(cell.checkpoint.format),
+        2 * isolation.logprob_tolerance(cell.checkpoint.format, cell.checkpoint.made_by),
         hang_ups.met_a_stream(asks, replies, spread_s=NEAR_S),
     )
     told = [
@@ -195,7 +195,7 @@ def test_takes_no_field_of_others(
     # In the same form: streams number a thought's tags otherwise than whole replies do (llama.cpp).
     before = [client.ask(item, **options) for item, options in mine]
     replies = client.together([*asks, *mine], spread_s=NEAR_S)[len(asks) :]
-    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
+    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format, cell.checkpoint.made_by)
     told = (
         finding
         for (item, limit), alone, reply in zip(own, before, replies, strict=True)

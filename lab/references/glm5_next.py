@@ -51,6 +51,13 @@ class Glm5Next:
         """Return a layer's latent as attention reads it: here, as it was written."""
         return latent
 
+    def remembered(self, _at: str, shape: tuple[int, ...]) -> Array:
+        """Return what a layer holds before the first token: nothing."""
+        return np.zeros(shape)
+
+    def remember(self, at: str, state: Array) -> None:
+        """Take what a layer holds behind the last token: here, for nobody."""
+
     def _run_layer(self, index: int, streams: Array) -> Array:
         c, at = self.config, f"{TOWER}layers.{index}."
         is_linear = c["layer_types"][index] == "linear_attention"
@@ -90,12 +97,13 @@ class Glm5Next:
             rate * (forget + self.tensor(f"{at}dt_bias")).reshape(-1, heads, size)
         )
         beta = sigmoid(self.project(x, f"{at}b_proj"))
-        state, said = np.zeros((heads, size, size)), np.empty_like(v)
+        state, said = self.remembered(at, (heads, size, size)), np.empty_like(v)
         for t in range(len(x)):
             state = state * np.exp(decay[t])[:, :, None]
             missing = v[t] - np.einsum("hk,hkv->hv", k[t], state)
             state = state + np.einsum("hk,hv->hkv", k[t], beta[t][:, None] * missing)
             said[t] = np.einsum("hk,hkv->hv", q[t], state)
+        self.remember(at, state)
         gate = self.project(self.project(x, f"{at}g_a_proj"), f"{at}g_b_proj").reshape(said.shape)
         normed = rms_norm(said, self.tensor(f"{at}o_norm.weight"), c["rms_norm_eps"]) * sigmoid(gate)
         return self.project(normed.reshape(len(x), -1), f"{at}o_proj")
@@ -104,7 +112,9 @@ class Glm5Next:
         """Mix each channel of a projection with its last inputs; tokens before the first one are zero."""
         projected = self.project(x, f"{at}{letter}_proj")
         taps = self.tensor(f"{at}{letter}_conv1d.weight")[:, 0]
-        padded = np.concatenate([np.zeros((taps.shape[1] - 1, projected.shape[1])), projected])
+        before = self.remembered(f"{at}{letter}", (taps.shape[1] - 1, projected.shape[1]))
+        padded = np.concatenate([before, projected])
+        self.remember(f"{at}{letter}", padded[len(x) :])
         return silu(np.asarray(sum(padded[i : i + len(x)] * taps[:, i] for i in range(taps.shape[1]))))
 
     def _run_latent(self, at: str, x: Array) -> Array:

@@ -4,7 +4,8 @@
 
 For the tolerance of `suites.checks.isolation`. Right is the derivation in numpy with every projection rounded to bf16
 to the nearest, beside the same rounded at random to one of the two neighbours, as another kernel or another order of
-sums may have it. Wrong are the planted faults, rounded alike, and a layer that reads rows of another request's cache.
+sums may have it. Wrong are the planted faults, rounded alike, and layers that read what another request left: rows of
+its cache, the state of its linear attention, or the inputs of its convolutions.
 Printed is the largest difference of a logprob in the first positions, over all prompts, as the suites' check has it.
 """
 
@@ -62,6 +63,22 @@ class Neighboured(Rounded):
         return np.concatenate([other, latent[len(other) :]])
 
 
+@dataclass(frozen=True)
+class Remembering(Rounded):
+    """Some layers begin with what the request before this one left in them."""
+
+    layers: str = ""  # a part of their names
+    inputs: bool = False  # of the convolutions, where not the state
+    left: dict[str, Array] = field(default_factory=dict)
+
+    def remembered(self, at: str, shape: tuple[int, ...]) -> Array:
+        nothing = super().remembered(at, shape)
+        return self.left.get(at, nothing) if self.layers in at and self.inputs == (len(shape) == 2) else nothing
+
+    def remember(self, at: str, state: Array) -> None:
+        self.left[at] = state
+
+
 def main() -> int:
     """Print one line for each computation."""
     checkpoint = load_matrix().checkpoints[CHECKPOINT]
@@ -76,6 +93,11 @@ def main() -> int:
     told |= {name: of(config, tensors) for name, of in RIGHT.items()}
     told |= {fault.name: fault.plant(config, tensors, rounded=True) for fault in list_faults(config)}
     told["rows of another request"] = Neighboured(config, tensors)
+    for layer in (str(i) for i, kind in enumerate(config["layer_types"]) if kind == "linear_attention"):
+        name = f"layers.{layer}."
+        told[f"state of another request, {name}"] = Remembering(config, tensors, name)
+        told[f"inputs of another request, {name}"] = Remembering(config, tensors, name, inputs=True)
+    told["state of another request, all layers"] = Remembering(config, tensors)
     for name, model in told.items():
         far = [measure_distance(a, b) for a, b in zip(alone, _read_all(model, prompts), strict=True)]
         sys.stdout.write(f"{name} | {find_largest(far):.3g} | {sum(d > 0 for d in far)} of {len(far)} moved\n")

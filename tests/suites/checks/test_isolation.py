@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply, ToolCall
+from matrix.checkout import CHECKOUT
 from suites.checks import isolation
 
 
@@ -115,6 +118,13 @@ def test_one_of_the_equal_requests_is_always_the_same(a: float, b: float, c: flo
 
 def test_the_room_depends_on_the_weights() -> None:
     assert isolation.logprob_tolerance("bf16") < isolation.logprob_tolerance("nvfp4") < isolation.MOST_NOISE + 0.01
+
+
+def test_the_flash_canary_has_room_for_a_step_of_bf16_in_either_logit() -> None:
+    reference = json.loads((CHECKOUT / "tests/lab/references/canary_flash_logits.json").read_text("utf-8"))
+    _, exponent = math.frexp(max(max(row) for row in reference["logits"]))
+    assert isolation.logprob_tolerance("bf16", "flash") == 2 * 2.0 ** (exponent - 8)  # bf16 keeps eight bits
+    assert isolation.logprob_tolerance("bf16", "reap160") == isolation.TOLERANCE_BF16
 
 
 def test_equal_prompts_have_one_length_whatever_the_cache_held() -> None:
