@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,23 +25,25 @@ TOLD: Final = "told"
 OPEN: Final = "open"
 HEAD: Final = """# Guards
 
-What the argument code of {newest} refuses or changes before a worker starts, read out of the wheels
+What the argument code of every release that was read refuses or changes before a worker starts, out of the wheels
 (`matrix/snapshots/guards/`), and what `glm-matrix check` makes of it. *Told* is what a check names by its words, what
 its own words make a rule about flags (a bound, a flag that wants another, two that exclude each other), or what `told`
 in `ci/reference/guards.yaml` says a check finds otherwise; bounds of numbers are told of every flag. The reasons of the
 other columns are patterns in the same file; what none of them catches and no check names is *open*, and listed below. A
-guard is counted once for each of its texts. TensorRT-LLM's modules check themselves while they load and run, so that
-most of its guards are no matter of a line.
+guard is counted once for each of its texts, whatever the number of releases that have it: with the newest one
+({newest}) where it has the text, else under the earlier ones. TensorRT-LLM's modules check themselves while they load
+and run, so that most of its guards are no matter of a line.
 
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedGuard:
-    """A guard of the newest release and why it is told, left out or open."""
+    """A guard and why it is told, left out or open; `newest`: the newest release has it."""
 
     guard: Guard
     why: str
+    newest: bool
 
 
 @cache
@@ -91,20 +94,29 @@ def _probes(engine: str) -> tuple[re.Pattern[str], ...]:
 
 
 def place_guards(engine: str) -> Iterator[PlacedGuard]:
-    """Say of each guard of the newest release whether it is told, and else why not."""
+    """Say of each guard of every release whether it is told, and else why not."""
     book, told = read_guards(engine), list_told_words(engine)
-    newest = snapshot_for(release_id(engine, book.releases[-1]))
-    for guard in book.held_by(book.releases[-1]) or ():
-        probed = any(pattern.search(guard.says) for pattern in _probes(engine))
-        text = f"{guard.at}: {guard.says}"
-        rule = read_words(guard.says) if guard.does == "stops" else None
-        worded = rule is not None and newest is not None and is_about(rule, newest)
-        otherwise = any(pattern.search(text) for _, pattern in list_told_otherwise())
-        if guard.does == "bounds" or probed or otherwise or worded or any(words in guard.says for words in told):
-            yield PlacedGuard(guard=guard, why=TOLD)
-        else:
-            why = next((why for why, pattern in _reasons() if pattern.search(text)), OPEN)
-            yield PlacedGuard(guard=guard, why=why)
+    for guard in book.guards:
+        last = max(guard.versions, key=book.releases.index)
+        why = TOLD if _is_told(guard, engine, last, told) else _find_reason(guard)
+        yield PlacedGuard(guard=guard, why=why, newest=last == book.releases[-1])
+
+
+def _is_told(guard: Guard, engine: str, last: str, told: Iterable[str]) -> bool:
+    """Whether a check is about it, asked of the last release that has it: rules of words want its flags."""
+    if guard.does == "bounds" or any(words in guard.says for words in told):
+        return True
+    text = f"{guard.at}: {guard.says}"
+    if any(p.search(guard.says) for p in _probes(engine)) or any(p.search(text) for _, p in list_told_otherwise()):
+        return True
+    rule = read_words(guard.says) if guard.does == "stops" else None
+    snapshot = snapshot_for(release_id(engine, last)) if rule is not None else None
+    return rule is not None and snapshot is not None and is_about(rule, snapshot)
+
+
+def _find_reason(guard: Guard) -> str:
+    text = f"{guard.at}: {guard.says}"
+    return next((why for why, pattern in _reasons() if pattern.search(text)), OPEN)
 
 
 def make_page() -> str:
@@ -114,11 +126,12 @@ def make_page() -> str:
     columns = (TOLD, OPEN, *dict.fromkeys(why for why, _ in _reasons()))
     rows = []
     for engine, found in placed.items():
-        for does in ("stops", "sets", "bounds"):
-            counts = Counter(p.why for p in found if p.guard.does == does)
-            rows.append([engine, MEANS[does], sum(counts.values()), *(counts[c] or "-" for c in columns)])
+        for does, last in product(("stops", "sets", "bounds"), (True, False)):
+            counts = Counter(p.why for p in found if p.guard.does == does and p.newest == last)
+            which = "newest" if last else "earlier alone"
+            rows.append([engine, MEANS[does], which, sum(counts.values()), *(counts[c] or "-" for c in columns)])
     newest = ", ".join(f"{book.engine} {book.releases[-1]}" for book in books)
-    parts = [HEAD.format(newest=newest), format_table(["engine", "what it does", "guards", *columns], rows)]
+    parts = [HEAD.format(newest=newest), format_table(["engine", "what it does", "releases", "guards", *columns], rows)]
     for book in books:
         parts.append(f"\n\n## Open in {book.engine}\n\n{_open_table(book, placed[book.engine])}")
     return "".join(parts) + "\n"

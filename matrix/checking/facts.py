@@ -287,6 +287,8 @@ def _draft(facts: dict[str, Any]) -> None:
     numbers = ("draft_steps", "draft_topk", "draft_tokens_given")
     facts["draft_numbers"] = frozenset(n for n in numbers if facts[n] is not None) or None
     facts["draft_tokens"] = tokens if isinstance(tokens, int) and not isinstance(tokens, bool) else None
+    if facts["engine"] == "vllm" and facts["draft"] and isinstance(facts["draft_tokens"], int):
+        facts["verified"] = facts["draft_tokens"] + 1  # the target's own token is verified with the proposed ones
     if isinstance(facts["draft_steps"], int):
         facts["steps_plus_one"] = facts["draft_steps"] + 1
 

@@ -30,6 +30,7 @@ SOMETIMES = {
     "scratch_gib",
     "context_and_draft",
     "steps_plus_one",
+    "verified",
     "partition_fits",
     "stage_starts",
     "attention_tp",
