@@ -72,7 +72,8 @@ def read_speed(old: Sequence[Record], new: Sequence[Record], earlier: Baseline) 
     fit = [r for r in new if not _is_unfit(r)]
     before = collect_baseline(r for r in old if not _is_unfit(r))
     more = earlier.without_runs({r.run for r in (*old, *new)})
-    joined = {key: {**more.values.get(key, {}), **before.values.get(key, {})} for key in {*more.values, *before.values}}
+    keys = dict.fromkeys((*before.values, *more.values))  # in the order of the run: a set's differs from start to start
+    joined = {key: {**more.values.get(key, {}), **before.values.get(key, {})} for key in keys}
     return SpeedOfRuns(
         old=Baseline(joined),
         new=collect_baseline(fit),

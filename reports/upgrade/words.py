@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -98,8 +99,9 @@ def _shorten_name(test: str) -> str:
 def _say_answers(cell: CellDifference) -> Iterator[UpgradeLine]:
     pair = cell.answers
     if pair is not None and (pair.lost or pair.worse):
-        items = ", ".join(pair.lost[:SHOWN_ITEMS])
-        more = f" and {len(pair.lost) - SHOWN_ITEMS} more" if len(pair.lost) > SHOWN_ITEMS else ""
+        checks = Counter(pair.lost)  # an item that several checks judged is lost for each of them
+        items = ", ".join(f"{item}{f' ({n} checks)' if n > 1 else ''}" for item, n in [*checks.items()][:SHOWN_ITEMS])
+        more = f" and {len(checks) - SHOWN_ITEMS} more" if len(checks) > SHOWN_ITEMS else ""
         beyond = "beyond luck" if pair.worse else "within luck"
         text = f"{len(pair.lost)} of {pair.items} lost, {pair.won} won, exact McNemar p = {pair.p:.2g}, {beyond}"
         yield UpgradeLine("answers", f"{text}: {items}{more}")
@@ -126,7 +128,8 @@ def _say_speed(found: Sequence[SpeedDifference]) -> Iterator[UpgradeLine]:
 def _say_number(d: SpeedDifference) -> str:
     where = ", ".join(f"{name} {value}" for name, value in d.conditions.items())
     if d.after is None or d.ratio is None:
-        return f"{d.name} ({where}): {d.before:.3g} before, not measured now"
+        now = "not measured now" if d.change == "missing" else "measured now by a client that was too slow: no number"
+        return f"{d.name} ({where}): {d.before:.3g} before, {now}"
     noise = f"noise {d.allowed:.0%}" if d.change != "not judged" else f"one launch may differ by {d.allowed:.0%}"
     launches = f"{d.launches[0]} against {d.launches[1]} launch{'es' if d.launches[1] > 1 else ''}"
     return f"{d.name} {d.before:.3g} -> {d.after:.3g} ({d.ratio:.2f} x; {where}; {launches}, {noise})"

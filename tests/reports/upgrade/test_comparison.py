@@ -328,3 +328,30 @@ def test_the_h100_evidence_under_a_new_release_name_changed_nothing() -> None:
         world.seal(fields), world.seal(new, "r2", LATER), parse_maps(["sglang_0_5_17=sglang_0_5_23"])
     )
     assert render_text(found) == "YES: nothing changed: 1 cell compared, 27 tests"
+
+
+def test_numbers_stand_in_the_order_of_the_run() -> None:
+    """Out of a set they came in another order at each start of Python, and the one that is shown was another."""
+    where = [{"concurrency": n} for n in range(12)]
+
+    def more(fields: list[Json]) -> list[Json]:
+        number = {"kind": "measurement", **WHO, "name": WAVE, "value": 1.0, "unit": "tok/s"}
+        return [*fields, *({**number, "conditions": w} for w in where)]
+
+    found = compare(more, before=more)
+    assert [s.conditions for s in found.cells[0].speed if s.conditions] == where
+
+
+def test_a_number_that_a_slow_client_measured_is_not_called_unmeasured() -> None:
+    text = render_text(compare(each("measurement", conditions={"client_fit": False}), before=each("measurement")))
+    assert "speed not judged" in text and "client that was too slow" in text and "not measured now" not in text
+
+
+def test_an_item_that_three_checks_lost_is_named_once() -> None:
+    answer = {"kind": "finding", **WHO, "expected": "a", "got": "a", "item": "same"}
+
+    def asked(ok: bool) -> Change:
+        return lambda fields: [*fields, *({**answer, "check": f"tools.{n}", "ok": ok} for n in range(3))]
+
+    text = render_text(compare(asked(ok=False), before=asked(ok=True)))
+    assert "same (3 checks)" in text and "same, same" not in text
