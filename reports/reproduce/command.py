@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,7 +72,7 @@ def run_repro(args: argparse.Namespace) -> int:
         return _list(failures)
     failure = pick_failure(failures, args.failure)
     out = write_folder(failure, args.out or Path(f"repro-{failure.number}"))
-    sys.stdout.write(f"{failure}\n{out}\n")
+    sys.stdout.write(f"{failure}\n{out}\nnext: {shlex.quote(str(out))}/run.sh http://HOST:PORT asks a server again\n")
     if args.minimise:
         found = minimise_folder(out, args.minimise, model=args.model, key=os.environ.get(KEY, ""), trials=args.trials)
         more = "" if found.minimal else "; more trials may shorten it further (--trials)"

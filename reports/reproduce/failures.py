@@ -19,6 +19,7 @@ from reports.evidence.types import CellFacts, Found, Kept, Launch, Record, Resul
 FAILED: Final = frozenset({Status.FAIL, Status.CRASH, Status.HANG, Status.FLAKE, Status.XFAIL, Status.NOT_RUN_AS_KNOWN})
 SHOWN: Final = 12
 MESSAGE_CHARS: Final = 110
+ATTACHED: Final = "somebody else started the server: its GPU, flags and environment were not seen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,18 @@ class ReproducedFailure:
     def at_launch(self) -> bool:
         """Whether the engine did not start, so that no request exists."""
         return self.result.at in LAUNCHED or (self.launch is not None and self.launch.outcome != "ok")
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """What nobody saw of a server that was attached to, and what of its identity was accepted; else nothing."""
+        if self.launch is None or not self.launch.attached:
+            return ()
+        return ATTACHED, *map(str, self.launch.cautions.values())
+
+    @property
+    def version_is_claimed(self) -> bool:
+        """Whether the version is the cell's alone, which somebody accepted: the server told none, or another."""
+        return bool(self.unseen and self.launch and "version" in self.launch.cautions)
 
     @property
     def name(self) -> str:

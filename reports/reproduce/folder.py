@@ -13,7 +13,7 @@ from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, HostError, Problem
 from matrix.output.markdown import format_markdown_table
 from reports.evidence import redact
-from reports.evidence.defuse import defuse_for_code, defuse_for_markdown
+from reports.evidence.defuse import defuse_for_code, defuse_for_markdown, defuse_line
 from reports.evidence.kept import KeptTape, Unreadable
 from reports.reproduce import judge
 from reports.reproduce.failures import ReproducedFailure
@@ -61,9 +61,7 @@ def write_folder(failure: ReproducedFailure, out: Path) -> Path:
         out.mkdir(parents=True, exist_ok=True)
         _write_text(out / judge.FACTS, _as_json(facts))
         _write_text(out / "README.md", make_readme(facts))
-        _write_text(
-            out / "launch.sh", redact.redact_text(failure.facts.script) if failure.facts else NO_SCRIPT, run=True
-        )
+        _write_text(out / "launch.sh", _make_launch(failure), run=True)
         # Without a request there is still a `run.sh`: it says why, where a missing file would look like a bug of ours.
         if chosen is None or tape is None:
             _write_text(out / "run.sh", NO_REQUEST.format(why=_one_line(facts["request"])), run=True)
@@ -73,6 +71,15 @@ def write_folder(failure: ReproducedFailure, out: Path) -> Path:
     except OSError as error:
         raise HostError(f"{out}: cannot be written: {error.strerror or error}") from None
     return out
+
+
+def _make_launch(failure: ReproducedFailure) -> str:
+    """Make the launch script; of a server that was attached to it is the cell's, and says so in its second line."""
+    if failure.facts is None:
+        return NO_SCRIPT
+    first, _, rest = redact.redact_text(failure.facts.script).partition("\n")
+    notes = "".join(f"# note        {defuse_line(said)}\n" for said in failure.unseen)
+    return f"{first}\n{notes}{rest}"
 
 
 NO_SCRIPT: Final = "#!/usr/bin/env bash\n# the launch script was not recorded\nexit 2\n"
@@ -118,6 +125,7 @@ def make_facts(failure: ReproducedFailure, chosen: AskedRequest | None, why: str
         "versions": launch.versions if launch else {},
         "command": launch.command if launch else (),
         "host": run.host if run else {},
+        "unseen": failure.unseen,
         "digests": _gather_digests(failure),
         "run": result.run,
         "depth": run.depth if run else "",
@@ -186,6 +194,7 @@ def _iterate_readme(facts: Mapping[str, Json]) -> Iterator[str]:
     yield f"- got: {defuse_for_code(facts['got'] or 'see the message', SHOWN_CHARS)}"
     yield f"- request: {defuse_for_markdown(facts['request'])}"
     yield from _say_choice(facts)
+    yield from (f"- note: {defuse_for_markdown(said)}" for said in facts["unseen"])
     told = (*facts["facts"].items(), *facts["versions"].items(), *_host_rows(facts["host"]), *facts["digests"].items())
     rows = ((defuse_for_markdown(str(name)), defuse_for_code(str(value))) for name, value in told)
     yield f"\n{format_markdown_table(('what', 'value'), rows)}".rstrip()
@@ -198,7 +207,8 @@ def _say_choice(facts: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _host_rows(host: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
-    yield from ((name, host[name]) for name in ("description", "driver", "cuda", "machine") if host.get(name))
+    named = {"asking host": "description", "driver": "driver", "cuda": "cuda", "machine": "machine"}
+    yield from ((name, host[key]) for name, key in named.items() if host.get(key))
 
 
 FILES: Final = """

@@ -69,13 +69,19 @@ def _iterate_issue(
 
 
 def _title(failure: ReproducedFailure, facts: Mapping[str, Json]) -> str:
-    engine = f"{facts.get('engine', facts.get('release', 'engine'))} {facts.get('version', '')}".strip()
+    engine = _name_engine(failure, facts, str(facts.get("release", "engine")))
     found = failure.finding
     # A name of our test tells a maintainer nothing, so the check and what it got stand where a finding has no words.
     said = (found.detail or f"{found.check}: {found.got}") if found else find_cause(failure.result.message)
     start = "does not start: " if failure.at_launch else ""
     line = defuse_line(said, TITLE_CHARS * 2) or failure.result.test
     return _show_inline(cut_words(f"[{engine}] {start}{line}", TITLE_CHARS))
+
+
+def _name_engine(failure: ReproducedFailure, facts: Mapping[str, Json], unknown: str) -> str:
+    """Name engine and version. A version that was accepted, and not told by the server, is no fact for a maintainer."""
+    version = "of unknown version" if failure.version_is_claimed else facts.get("version", "")
+    return f"{facts.get('engine', unknown)} {version}".strip()
 
 
 def _say_failure(failure: ReproducedFailure) -> Iterator[str]:
@@ -112,10 +118,12 @@ def _iterate_numbers(numbers: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _say_environment(failure: ReproducedFailure, facts: Mapping[str, Json]) -> Iterator[str]:
-    host = failure.run.host if failure.run else {}
+    # of a server that was attached to nobody saw the host: the run's is the one that asked
+    host = failure.run.host if failure.run and not failure.unseen else {}
     launch = failure.launch
     rows: list[tuple[str, Json]] = [
-        ("engine", f"{facts.get('engine', 'not recorded')} {facts.get('version', '')}".strip()),
+        *(("NOTE", said) for said in failure.unseen),
+        ("engine", _name_engine(failure, facts, "not recorded")),
         ("GPU", host.get("description") or "not recorded"),
         ("driver", host.get("driver") or "not recorded"),
         ("CUDA", host.get("cuda") or "not recorded"),
@@ -137,6 +145,8 @@ def _say_launch(failure: ReproducedFailure, failures: Sequence[ReproducedFailure
         yield "One GPU, and a small canary checkpoint of the same architecture:\n"
     else:
         yield f"It fails the same way on one GPU with a small canary checkpoint ({defuse_for_code(smaller.cell)}):\n"
+    if failure.unseen:
+        yield "Not known: it was attached to. The cell that it was asked as is started like this:\n"
     # Maintainers can start a canary on one GPU; few have eight of them and 700 GB of weights at hand.
     facts = (smaller or failure).facts
     if facts is None or not facts.script.strip():
@@ -230,6 +240,8 @@ def _say_releases(failure: ReproducedFailure, files: Files) -> Iterator[str]:
         yield f"- {_show_inline(release)}: {word}, by this evidence"
     if len(seen) < 2:
         yield "- other releases: not asked in this evidence"
+    if failure.version_is_claimed:
+        yield "- the version is that of the cell that was named; the server did not tell it"
 
 
 def gather_releases(failure: ReproducedFailure, files: Files) -> Mapping[str, set[Status]]:

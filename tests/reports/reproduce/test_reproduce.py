@@ -25,7 +25,7 @@ from reports.evidence.cause_line import find_cause
 from reports.evidence.files import read_records
 from reports.evidence.kept import Exchange, KeptTape, digest_question
 from reports.reproduce import judge, minimise
-from reports.reproduce.failures import ReproducedFailure, list_failures, pick_failure
+from reports.reproduce.failures import ATTACHED, ReproducedFailure, list_failures, pick_failure
 from reports.reproduce.folder import write_folder
 from reports.reproduce.issue import make_issue
 from reports.reproduce.judge import NewReply, judge_replies
@@ -311,6 +311,22 @@ def test_the_text_for_upstream_says_all_that_is_known(evidence: Path) -> None:
     ):
         assert said in text, said
     assert "\x1b" not in text and "sk-abcdef" not in text
+
+
+def test_of_a_server_that_was_attached_to_nothing_is_claimed_that_nobody_saw(tmp_path: Path) -> None:
+    """The cell's version, its launch and the asking host's GPU stood in the text as if they were the server's."""
+    caution = "identity accepted by name: version: it tells none"
+    seen = {"attached": True, "cautions": {"version": caution}}
+    path = write_evidence(tmp_path, FIRST, exchange(PROMPT, chat(WRONG)), launch=seen)
+    failure = read(path)[0]
+    text = make_issue(failure, [(path, read_records(path))], [failure], [])
+    assert (
+        text.startswith("# [vllm of unknown version]") and caution in text and "Not known: it was attached to" in text
+    )
+    assert "1 x H100" not in text and "580.1" not in text and "the server did not tell it" in text
+    folder = write_folder(failure, tmp_path / "out")
+    assert ATTACHED in (folder / "README.md").read_text() and ATTACHED in (folder / "launch.sh").read_text()
+    assert (folder / "launch.sh").read_text().startswith("#!/bin/bash\n# note")
 
 
 def test_a_registered_secret_is_in_no_file(tmp_path: Path) -> None:
