@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from fixtures.banks.item import Item
 from fixtures.client.client import Client, EngineRefused, room_for
 from fixtures.client.reply import Reply
-from fixtures.launch.attached.greeting import STATUS_ADVICE
+from fixtures.launch.attached.greeting import STATUS_ADVICE, LimitTold
 from fixtures.launch.readiness import AWAY
 from matrix.errors import HostError
 
@@ -27,6 +27,7 @@ LONGEST_WAIT_S: Final = 60.0  # that one answer may ask for; longer is for anoth
 ROOM_FOR_THOUGHT: Final = 2_048  # tokens beside the answer
 MOST_WAITS: Final = 5  # in a whole probe
 DEFAULT_WAIT_S: Final = 5.0  # where a 429 does not say
+Greeted = TypeVar("Greeted")
 
 
 class LimitReached(Exception):
@@ -71,6 +72,21 @@ class Asker:
                 self.tokens[0] += reply.prompt_tokens or 0
                 self.tokens[1] += reply.completion_tokens or 0
                 return reply
+
+    def greet(self, ask: Callable[[], Greeted]) -> Greeted:
+        """Return what `ask` does, which may meet the limit before the first question does.
+
+        Raises:
+            HostError: as `ask`; the limit's own where it asks to wait too long, or too often.
+        """
+        while True:
+            try:
+                return ask()
+            except LimitTold as limit:
+                try:
+                    self._wait(read_wait_s(limit.retry_after))
+                except LimitReached:
+                    raise limit from None
 
     def _make_body(self, item: Item, max_tokens: int, stream: bool) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.client.model, "messages": list(item.messages), "max_tokens": max_tokens}

@@ -14,6 +14,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
@@ -22,7 +23,7 @@ from fixtures.client.client import Client
 from fixtures.client.exchange import Access
 from fixtures.launch.attached.attachment import KEY_VARIABLE, checked_ca, checked_url, parse_header
 from fixtures.launch.readiness import Endpoint
-from matrix.errors import EngineError, HostError, MatrixError
+from matrix.errors import EngineError, EngineNotReady, HostError, MatrixError
 from matrix.output.command_line import CommandLine
 from matrix.wording import list_first
 from matrix.yaml.load import load_matrix
@@ -35,6 +36,7 @@ from suites.probing.result import Answered, Probe, render_json, render_text
 SILENCE_S, TOTAL_S = 60.0, 300.0
 SHOWN_NAMES = 5
 MOST_TOKENS = 2_000_000
+MOST_PATIENCE_S = 86_400
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -61,6 +63,13 @@ def make_parser() -> argparse.ArgumentParser:
         default=list(NEEDLE_TOKENS),
         metavar="TOKENS",
         help=f"prompt lengths of the needle questions (default {' '.join(map(str, NEEDLE_TOKENS))})",
+    )
+    made.add_argument(
+        "--patience",
+        type=read_patience,
+        default=SILENCE_S,
+        metavar="SECONDS",
+        help=f"how long a reply may be silent (default {SILENCE_S:g}); a long prompt on a CPU takes minutes",
     )
     made.add_argument("--json", action="store_true", help="one JSON object")
     return made
@@ -89,24 +98,27 @@ def read_length(text: str) -> int:
     return int(text)
 
 
+def read_patience(text: str) -> float:
+    """Read seconds of patience, for argparse."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:9]) <= MOST_PATIENCE_S):
+        raise argparse.ArgumentTypeError(f"expected whole seconds from 1 to {MOST_PATIENCE_S:,}, got {text[:20]!r}")
+    return float(text)
+
+
 def _probe(options: argparse.Namespace) -> Probe:
     headers = tuple(parse_header(text) for text in options.header)
     access = Access(headers=headers, ca_file=checked_ca(options.ca), insecure_tls=options.insecure_tls)
     key = os.environ.get(KEY_VARIABLE)
     redact.register_secrets(*(s for s in (key, *(value for _, value in headers)) if s))
     endpoint = Endpoint(checked_url(options.url), key, access)
-    served = identify_server(endpoint, load_matrix(), options.model)
-    probe = Probe(url=endpoint.base_url, served=served, insecure=options.insecure_tls)
+    matrix, model, patience_s = load_matrix(), options.model, options.patience
+    bounds = {"silence_s": patience_s, "total_s": patience_s * TOTAL_S / SILENCE_S}
+    greeter = Asker(Client(endpoint.base_url, model, key, access=access, **bounds), options.thinking)
+    served = greeter.greet(lambda: identify_server(endpoint, matrix, model))
+    # the waits of the greeting count, too
+    asker = replace(greeter, client=Client(endpoint.base_url, served.model, key, access=access, **bounds))
+    probe = Probe(url=endpoint.base_url, served=served, insecure=options.insecure_tls, waited_s=asker.waited_s)
     if not options.no_questions:
-        client = Client(
-            endpoint.base_url,
-            served.model,
-            key,
-            silence_s=SILENCE_S,
-            total_s=TOTAL_S,
-            access=access,
-        )
-        asker = Asker(client, options.thinking)
         try:
             ask_all(probe, asker, list_questions(choose_bank(served), needle_tokens=options.needles))
         except HostError as error:  # a list of several models does not say which of them answers chats
@@ -133,6 +145,8 @@ def ask_all(probe: Probe, asker: Asker, questions: Sequence[ProbeQuestion]) -> N
         except LimitReached as limit:
             probe.stopped = f"{limit}; {len(questions) - number + 1} questions were not asked"
             break
+        except EngineNotReady as error:  # slow, or hanging: which of them nobody knows, and no answer was wrong
+            probe.late.append((question.kind, question.item.id, redact.redact_text(str(error))))
         except EngineError as error:  # a HostError ends the probe: nobody is judged by our missing key
             probe.failed.append((question.kind, question.item.id, redact.redact_text(str(error))))
     _show_progress("")

@@ -33,6 +33,7 @@ class Probe:
     insecure: bool = False
     answered: list[Answered] = field(default_factory=list)
     failed: list[tuple[str, str, str]] = field(default_factory=list)
+    late: list[tuple[str, str, str]] = field(default_factory=list)  # no reply in time: slow or hanging, nobody knows
     stopped: str = ""
     waited_s: float = 0.0
     left_out: str = ""
@@ -47,7 +48,7 @@ class Probe:
         # Wrong before incomplete: what was seen wrong stays wrong, however little was asked.
         if self.wrong or self.failed:
             return WRONG
-        return INCOMPLETE if self.stopped else RIGHT
+        return INCOMPLETE if self.stopped or self.late else RIGHT
 
 
 def render_text(probe: Probe) -> str:
@@ -75,15 +76,20 @@ def _tell_identity(probe: Probe) -> Iterator[str]:
 
 
 def _tell_answers(probe: Probe) -> Iterator[str]:
-    if not (probe.answered or probe.failed or probe.stopped):
+    if not (probe.answered or probe.failed or probe.late or probe.stopped):
         return
     yield ""
+    unasked = [*probe.failed, *probe.late]
     # In the order of the questions, each kind once, whether it was answered or not.
-    for kind in dict.fromkeys([*(a.kind for a in probe.answered), *(f[0] for f in probe.failed)]):
+    for kind in dict.fromkeys([*(a.kind for a in probe.answered), *(f[0] for f in unasked)]):
         mine = [a for a in probe.answered if a.kind == kind]
-        bad, dead = [a for a in mine if not a.finding.ok], [f for f in probe.failed if f[0] == kind]
-        word, held = "WRONG" if bad or dead else "right", f"{len(mine) - len(bad)} of {len(mine) + len(dead)} checks"
-        yield f"  {word:<6} {kind:<18} {held}"
+        bad, dead = [a for a in mine if not a.finding.ok], [f for f in unasked if f[0] == kind]
+        wrong = bad or any(f[0] == kind for f in probe.failed)
+        word, held = (
+            "WRONG" if wrong else "late" if dead else "right",
+            f"{len(mine) - len(bad)} of {len(mine) + len(dead)}",
+        )
+        yield f"  {word:<6} {kind:<18} {held} checks"
         for one in bad:
             yield f"         {one.finding.check} ({one.finding.item}): {_show_text(one.finding.detail)}"
             yield f"           got {_show_text(one.finding.got)!r}"
@@ -103,14 +109,27 @@ def _tell_next(probe: Probe) -> Iterator[str]:
     yield ""
     if asked:
         word = "WRONG" if wrong else "right so far"
-        yield f"{word}: {asked - wrong} of {asked} checks hold. A look, and no evidence for a gate."
-    if probe.served.cells:
-        first, *more = probe.served.cells
-        yield f"next: pytest --endpoint {probe.url} --cells {first}   (keeps every reply; {len(more)} more cells fit)"
-    elif probe.served.checkpoints:
-        yield "next: no runnable cell has this release and checkpoint: glm-matrix list --excluded says why"
-    else:
-        yield "next: glm-matrix add checkpoint DIR puts a checkpoint of yours on the axes"
+        late = f" {len(probe.late)} questions had no reply in time." if probe.late else ""
+        yield f"{word}: {asked - wrong} of {asked} checks hold.{late} A look, and no evidence for a gate."
+    if probe.late:
+        yield "next: ask again with --patience 600, or with shorter prompts (--needles 300): it is slow, or it hangs"
+    if probe.stopped:
+        yield "next: ask again when its limit lets you; --no-questions spends no token"
+    yield f"next: {name_next(probe)}"
+
+
+def name_next(probe: Probe) -> str:
+    served = probe.served
+    if served.cells:
+        first, *more = served.cells
+        return f"pytest --endpoint {probe.url} --cells {first}   (keeps every reply; {len(more)} more cells fit)"
+    if served.checkpoints and served.release:
+        return "no runnable cell has this release and checkpoint: glm-matrix list --excluded says why"
+    if served.checkpoints:
+        words = " and ".join([*([served.engine.id] if served.engine else []), served.checkpoints[0].id])
+        cells = f'glm-matrix list -m "{words}"'
+        return f"it tells no release of the axes, so say which cell it is, with --accept-identity version: {cells}"
+    return "glm-matrix add checkpoint DIR puts a checkpoint of yours on the axes"
 
 
 def _show_text(text: str) -> str:
@@ -134,6 +153,7 @@ def render_json(probe: Probe) -> str:
         "tls_verified": not probe.insecure,
         "checks": [_finding_data(a) for a in probe.answered],
         "no_reply": [{"kind": kind, "item": item, "error": error} for kind, item, error in probe.failed],
+        "late": [{"kind": kind, "item": item, "error": error} for kind, item, error in probe.late],
         "stopped": probe.stopped,
         "left_out": probe.left_out,
         "waited_s": probe.waited_s,

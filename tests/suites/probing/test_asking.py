@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from fixtures.banks.item import Item
 from fixtures.client.client import EngineRefused
 from fixtures.client.reply import Reply
+from fixtures.launch.attached.greeting import LimitTold
 from suites.probing.asking import DEFAULT_WAIT_S, Asker, LimitReached, read_wait_s
 
 ITEM = Item(id="x.1", kind="fact", messages=({"role": "user", "content": "Hi"},), answer="Hello")
@@ -47,6 +49,28 @@ def test_it_waits_as_long_as_it_is_asked_to_and_counts() -> None:
     one, _, slept = asker(LIMITED, LIMITED, GOOD)
     assert one.ask(ITEM, max_tokens=8) is GOOD
     assert (slept, one.waited_s, one.waits, one.tokens) == ([7.0, 7.0], 14.0, 2, [5, 2])
+
+
+def test_the_greeting_waits_as_a_question_does_and_the_waits_count_together() -> None:
+    """The model list is the first that a vendor's limit meets, and the probe ended there for a wait of one second."""
+    one, _, slept = asker(LIMITED, GOOD)
+    greetings: list[Any] = [LimitTold("HTTP 429", "1"), "served"]
+
+    def greet() -> str:
+        found = greetings.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return str(found)
+
+    assert one.greet(greet) == "served" and one.ask(ITEM) is GOOD
+    assert (slept, one.waits, one.waited_s) == ([1.0, 7.0], 2, 8.0)
+
+
+def test_a_greeting_that_wants_too_long_a_wait_is_its_own_error() -> None:
+    one, _, slept = asker()
+    with pytest.raises(LimitTold, match="asks to wait 3600"):
+        one.greet(Mock(side_effect=LimitTold("it asks to wait 3600 s", "3600")))
+    assert slept == []
 
 
 @pytest.mark.parametrize("replies", [[EngineRefused(429, "", retry_after="3600")], [LIMITED] * 6])

@@ -11,11 +11,20 @@ from unittest.mock import Mock
 import pytest
 
 from fixtures.banks.glm5 import Glm5Bank
+from fixtures.banks.item import Item
+from fixtures.client.reply import Reply
 from fixtures.launch.attached.attachment import KEY_VARIABLE
-from matrix.errors import HostError
+from matrix.errors import EngineNotReady, HostError
+from matrix.yaml.load import load_matrix
 from suites.probing import command
+from suites.probing.asking import Asker
+from suites.probing.identify import ServedModel
+from suites.probing.result import Probe, name_next
 from tests.faults.stub.claims import HONEST
 from tests.faults.stub.engine import StubEngine
+
+MATRIX = load_matrix()
+CANARY = MATRIX.checkpoints["canary_bf16"]
 
 
 @pytest.fixture
@@ -50,6 +59,31 @@ def test_a_model_that_does_not_answer_is_told_beside_those_that_are_listed(
     monkeypatch.setattr(command, "ask_all", Mock(side_effect=HostError("HTTP 404: name the model with --model")))
     assert command.main([stub.base_url, "--model", "another"]) == 2
     assert "with --model. Asked as 'another'; it lists '" in capsys.readouterr().err
+
+
+def test_a_slow_server_is_no_wrong_one(
+    stub: StubEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prompt of 3,000 tokens takes a CPU longer than a minute, and its owner was told WRONG."""
+    ask, needles = Asker.ask, [0]
+
+    def late(self: Asker, item: Item, **more: Any) -> Reply:
+        if "needle" in item.id:
+            needles[0] += 1
+            raise EngineNotReady("silent for 60 s inside a request")
+        return ask(self, item, **more)
+
+    monkeypatch.setattr(Asker, "ask", late)
+    code, said = probe(capsys, stub.base_url)
+    assert needles[0] and code == 3 and "late   needles" in said and "WRONG" not in said
+    assert "no reply in time" in said and "--patience" in said
+    code, said = probe(capsys, stub.base_url, "--json")
+    assert code == 3 and json.loads(said)["late"] and not json.loads(said)["no_reply"]
+
+
+def test_a_known_model_of_an_unknown_release_is_told_how_to_name_its_cell(stub: StubEngine) -> None:
+    served = ServedModel(told=Mock(), model="m", engine=MATRIX.engines["llamacpp"], checkpoints=(CANARY,))
+    assert name_next(Probe(url="http://h:1", served=served)).endswith('list -m "llamacpp and canary_bf16"')
 
 
 def test_json_holds_what_the_text_says(stub: StubEngine, capsys: pytest.CaptureFixture[str]) -> None:
