@@ -15,6 +15,7 @@ from matrix.errors import suggest_nearest
 
 OPTION: Final = re.compile(r"-(?!\d|\.\d)[^\s]+")  # a word that argparse may take for an option; -1 and -.5 are numbers
 END: Final = "--"  # what follows belongs to another program, or is no option
+EVIDENCE: Final = (".jsonl", ".jsonl.gz", ".tar.xz")  # of files that some verbs take as they are, and others by option
 FOLLOWING: Final = ("unrecognized arguments", "the following arguments are required")  # from a misspelt option
 
 
@@ -38,7 +39,7 @@ class CommandLine(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the usage and what is wrong, the misspelt options first, and exit with 2."""
         unknown = list(find_unknown_options(self, self.words))
-        own = [] if unknown and message.startswith(FOLLOWING) else [message]
+        own = [] if unknown and message.startswith(FOLLOWING) else [message + _suggest_option(self, message)]
         super().error("; ".join([*([f"{FOLLOWING[0]}: {', '.join(unknown)}"] if unknown else []), *own]))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -47,6 +48,12 @@ class CommandLine(argparse.ArgumentParser):
         except argparse.ArgumentError as error:
             error.message += _suggest_choice(action, value)
             raise
+
+
+def _suggest_option(parser: argparse.ArgumentParser, message: str) -> str:
+    """Name --evidence where somebody named a run as a plain word, as diff, certify and replay take it."""
+    plain = message.startswith(FOLLOWING[0]) and any(word.endswith(EVIDENCE) for word in message.split())
+    return "; evidence stands behind --evidence" if plain and "--evidence" in list_options(parser) else ""
 
 
 def find_unknown_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> Iterator[str]:

@@ -61,8 +61,12 @@ def explain_unreadable(path: Path, error: OSError) -> ConfigError:
 
 def _suggest_name(path: Path) -> str:
     try:
-        beside = [each.name for each in path.parent.iterdir() if each.name.endswith(NAMES)] if not path.exists() else []
+        beside = [each for each in path.parent.iterdir() if each.name.endswith(NAMES)] if not path.exists() else []
+        newest = sorted(beside, key=lambda each: each.stat().st_mtime, reverse=True)
     except OSError:
         return ""
-    near = find_nearest(path.name, beside)
-    return f"; did you mean {str(path.with_name(near))!r}?" if near else ""
+    if near := find_nearest(path.name, [each.name for each in beside]):
+        return f"; did you mean {str(path.with_name(near))!r}?"
+    # `make try` and a run with a name of its own leave their evidence beside the one that nobody wrote
+    others = ", ".join(repr(str(each)) for each in newest[:SHOWN])
+    return f"; evidence that is there, the newest first: {others}" if others else ""

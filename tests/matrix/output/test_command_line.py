@@ -120,3 +120,11 @@ def test_what_looks_like_an_option_and_is_a_value_is_left_alone() -> None:
     line.add_argument("--seed", type=int)
     line.add_argument("-j", type=int)
     assert list(find_unknown_options(line, ["--se", "-1", "-j4", "-.5", "-", "a b"])) == []
+
+
+@pytest.mark.parametrize("verb", ["gate", "html", "table", "predictions"])
+def test_evidence_as_a_plain_word_names_the_option_for_it(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """diff, certify and replay take it plain; here it was an unrecognized argument, and nothing said what to write."""
+    with pytest.raises(SystemExit):
+        main([verb, "reports/out/night.jsonl"])
+    assert "evidence stands behind --evidence" in capsys.readouterr().err
