@@ -29,7 +29,12 @@ def add_options(own: argparse.ArgumentParser) -> None:
     where.add_argument("--gpus", metavar="NAME", help='GPUs as people write them: "4x RTX PRO 6000"')
     own.add_argument("--cell", default="", metavar="CELL", help="the cell to begin with (default: the recommended one)")
     own.add_argument(
-        "--checkpoint", nargs="+", action="extend", default=[], metavar="GLOB", help="recommend among these alone"
+        "--checkpoint",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="recommend among these alone: an id or glob, a repository, or words like 'GLM-5.1 NVFP4'",
     )
     own.add_argument("--want", choices=get_args(Want), help="as for glm-matrix recommend")
     own.add_argument(

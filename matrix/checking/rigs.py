@@ -48,6 +48,7 @@ MEMORY: Final = re.compile(r"\b(?P<size>\d{2,3})\s*G(?:i?B)?\b", re.IGNORECASE)
 # Behind a name: what may follow without a space (H100SXM5), and the card of a GPU that is mostly sold as a module.
 FORM: Final = r"(?:sxm|pcie|hbm|nvl)"
 CARD: Final = re.compile(r"(?<![a-z])pci-?e", re.IGNORECASE)
+BRANDS: Final = frozenset({"nvidia", "geforce", "rtx"})
 SHORTEST: Final = 4  # digits of a model number that names a GPU without its letters
 ANOTHER_SIZE: Final = 0.08  # GB, GiB and what the driver keeps are within it; 80 and 94 GB are two cards
 MOST_MEANT: Final = 4  # GPUs that are named as what somebody may have meant
@@ -206,14 +207,15 @@ def _find_named_gpu(text: str) -> tuple[KnownGpu | None, str]:
     """Find the GPU that the text names, and the words beside the name; the longest name counts.
 
     A name is whole: A1000 is no A100, GH200 no H200, RTX PRO 6000D no RTX PRO 6000. Its words may stand in another
-    order (RTX 6000 Pro). A number alone (`5090`) means the one GPU whose name ends with it.
+    order or run together, without the brand (RTX6000Pro, Pro 6000). A number alone (`5090`) means the one GPU whose
+    name ends with it.
     """
     fits = [(found, gpu) for gpu in known_gpus() for name in gpu.names if (found := _name_pattern(name).search(text))]
     if fits:
         found, gpu = max(fits, key=lambda pair: len(_keep_alphanumeric(pair[0][0])))
         return gpu, f"{text[: found.start()]} {text[found.end() :]}"
-    words = _list_words(MEMORY.sub("", text))
-    if turned := next((gpu for gpu in known_gpus() for name in gpu.names if _list_words(name) == words), None):
+    words = _list_parts(MEMORY.sub("", text))
+    if turned := next((gpu for gpu in known_gpus() for name in gpu.names if _list_parts(name) == words), None):
         return turned, text
     plain = _keep_alphanumeric(MEMORY.sub("", text))
     numbers = len(plain) >= SHORTEST and plain.isdigit()
@@ -231,6 +233,12 @@ def _list_meant(text: str) -> list[str]:
 
 def _list_words(text: str) -> list[str]:
     return sorted(re.findall(r"[a-z\d]+", text.lower().replace("nvidia", "")))
+
+
+def _list_parts(text: str) -> list[str]:
+    """List the words and numbers without the brand: what is left of RTX6000Pro is what RTX PRO 6000 has."""
+    parts = re.findall(r"[a-z]+|\d+", text.lower())
+    return sorted(part for part in parts if part not in BRANDS)
 
 
 @cache

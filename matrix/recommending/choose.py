@@ -6,11 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import Final, Literal
 
-from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.errors import ConfigError, Problem
 from matrix.hardware import Rig
 from matrix.model import Cell, Checkpoint, Excluded
 from matrix.parsers.faults import ParserFaults, find_faults_of_plan
@@ -18,6 +17,7 @@ from matrix.planning.expand import ATTACH_ONLY, expand_matrix, list_attachable
 from matrix.planning.fit import fit_of_plan
 from matrix.planning.plan import Plan, make_plan
 from matrix.preflight.plans import judge_plan
+from matrix.recommending.named import find_checkpoints, suggest_checkpoint
 from matrix.recommending.numbers import Number, list_numbers
 from matrix.recommending.provenance import History, Provenance, gather_history, judge_provenance
 from matrix.recommending.ran import LastRun
@@ -100,16 +100,20 @@ class Recommendation:
 
 
 def narrow_matrix(matrix: Matrix, rig: Rig, globs: Sequence[str] = ()) -> Matrix:
-    """Narrow the matrix to one rig and the checkpoints that match any glob: 1,000 combinations are judged, not all.
+    """Narrow the matrix to one rig and the checkpoints that are meant: 1,000 combinations are judged, not all.
 
     Raises:
-        ConfigError: a glob matches no checkpoint.
+        ConfigError: one of the globs, repositories or names means no checkpoint.
     """
-    names = list(matrix.checkpoints)
-    bad = [g for g in globs if not any(fnmatchcase(name, g) for name in names)]
+    known = matrix.checkpoints.values()
+    meant = {each: find_checkpoints(each, known) for each in globs}
+    bad = [each for each, ids in meant.items() if not ids]
     if bad:
-        raise ConfigError([Problem("--checkpoint", 0, repr(g), f"no such one{suggest_nearest(g, names)}") for g in bad])
-    kept = {n: c for n, c in matrix.checkpoints.items() if not globs or any(fnmatchcase(n, g) for g in globs)}
+        raise ConfigError(
+            [Problem("--checkpoint", 0, repr(g), f"no such one{suggest_checkpoint(g, known)}") for g in bad]
+        )
+    wanted = frozenset[str]().union(*meant.values())
+    kept = {name: c for name, c in matrix.checkpoints.items() if not globs or name in wanted}
     # what depends on no rig is remembered under the origin, and shared instead of made again
     return replace(matrix, rigs={rig.id: rig}, checkpoints=kept, whole=matrix.origin)
 

@@ -38,7 +38,12 @@ def make_parser() -> argparse.ArgumentParser:
     where.add_argument("--rig", metavar="RIG", help="a rig of the matrix, e.g. sm120x4 (default: this host)")
     where.add_argument("--gpus", metavar="NAME", help='GPUs as people write them: "4x RTX PRO 6000", "8xH100 80GB"')
     made.add_argument(
-        "--checkpoint", nargs="+", action="extend", default=[], metavar="GLOB", help="only these checkpoints"
+        "--checkpoint",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="only these: an id or glob, a repository, or words like 'GLM-5.1 NVFP4'",
     )
     made.add_argument("--want", choices=get_args(Want), help="what decides among launches of equal provenance")
     made.add_argument("--have", type=Path, metavar="DIR", help="a checkpoint directory that you have: only that one")

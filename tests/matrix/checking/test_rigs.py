@@ -20,6 +20,10 @@ NAMED = [
     ("2x DGX H100", 90, 16),
     ("2x DGX Spark", 121, 2),  # a machine of one GPU
     ("4x RTX 6000 Pro", 120, 4),  # its words in another order
+    ("4xRTX6000Pro", 120, 4),  # and run together
+    ("4x PRO 6000", 120, 4),  # without the brand
+    ("2x RTX6000Ada", 89, 2),
+    ("8x H 200", 90, 8),
     ("8xH100SXM5", 90, 8),
     ("A6000 Ada", 89, 1),
     ("2x A6000", 86, 2),
