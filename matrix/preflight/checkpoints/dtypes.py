@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from matrix.preflight.checkpoints.remark import make_remark
-from matrix.preflight.checkpoints.survey import Survey
+from matrix.preflight.checkpoints.survey import Survey, is_scale
 from matrix.preflight.verdict import Remark
 
 COMPUTED = frozenset({"bfloat16", "float16", "float32", "auto", "half", "float", "float64"})
@@ -37,10 +37,14 @@ def judge_dtypes(survey: Survey) -> Iterator[Remark]:
             remedy="dtype: bfloat16",
         )
     wide: Counter[str] = Counter()
-    for tensor in survey.files.tensors.values():
+    halves: dict[str, list[str]] = {"F16": [], "BF16": []}
+    for name, tensor in survey.files.tensors.items():
         # matrices alone: norms and biases are kept wider on purpose
         if tensor.dtype in SHORT and len(tensor.shape) == 2:
             wide[SHORT[tensor.dtype]] += tensor.end - tensor.begin
+            if tensor.dtype in halves and not is_scale(name):
+                halves[tensor.dtype].append(name)
+    yield from _check_halves(halves)
     claimed = next(iter(stated.values()), "")
     # a quantised checkpoint's dtype is that of activations, and its weights say nothing about it
     if claimed in SHORT.values() and wide and claimed not in wide and not survey.config.get("quantization_config"):
@@ -56,6 +60,20 @@ def judge_dtypes(survey: Survey) -> Iterator[Remark]:
         )
     yield from _check_exponents(survey)
     yield from _check_selection(survey)
+
+
+def _check_halves(halves: Mapping[str, list[str]]) -> Iterator[Remark]:
+    """Tell matrices of both 16-bit formats: parts of two conversions."""
+    few, many = sorted(halves, key=lambda dtype: len(halves[dtype]))
+    if halves[few]:
+        yield make_remark(
+            "warning",
+            "dtype",
+            halves[few][0],
+            f"{len(halves[few])} matrices are {few}, as {halves[few][0]}, and {len(halves[many])} are {many}",
+            effect="parts of two conversions: what was larger than 65,504 is infinite in F16, and BF16 is coarser",
+            remedy="convert all from one source",
+        )
 
 
 def _check_exponents(survey: Survey) -> Iterator[Remark]:

@@ -30,10 +30,33 @@ def judge_layers(survey: Survey) -> Iterator[Remark]:
             effect="the loader stops, or they keep initial values and every answer is noise",
             remedy="the missing shards, or the num_hidden_layers of these weights",
         )
+    yield from _check_prefixes(survey)
     yield from _check_stem(survey)
     yield from _check_mtp(survey)
     yield from _find_counted_drafts(survey, layers)
     yield from _find_uneven(survey)
+
+
+def _check_prefixes(survey: Survey) -> Iterator[Remark]:
+    """Tell layers of the trunk that stand under another prefix than most: a loader maps one."""
+    found: dict[str, set[int]] = {}
+    for name in survey.files.tensors:
+        # experts are 200,000 names, and stand where their layer stands
+        place = None if "experts." in name else survey.locate(name)
+        if place is not None and place[0] in survey.trunk:
+            found.setdefault(name.removesuffix(f"layers.{place[0]}.{place[1]}"), set()).add(place[0])
+    if len(found) < 2:
+        return
+    usual = max(found, key=lambda prefix: len(found[prefix]))
+    strange = next(prefix for prefix in found if prefix != usual)
+    yield make_remark(
+        "error",
+        "prefix",
+        f"{strange}layers.{min(found[strange])}",
+        f"{layers_of(sorted(found[strange]))} stand under {strange or 'no prefix'!r}, the others under {usual!r}",
+        effect="the loader knows one of them: the rest is skipped and keeps its initial values, or stops it",
+        remedy="one name for all layers",
+    )
 
 
 def _check_stem(survey: Survey) -> Iterator[Remark]:
@@ -144,10 +167,12 @@ class LayerGroup:
 
 def _iterate_layer_groups(survey: Survey) -> Iterator[LayerGroup]:
     every = [*survey.trunk, *survey.drafts]
+    # by the name, not by their numbers: experts may be stored as one tensor
+    routed = {layer for layer in every if any(name.startswith("mlp.experts.") for name in survey.kinds[layer])}
     yield LayerGroup([layer for layer in every if layer not in survey.linear_attention], mlp=False)
     yield LayerGroup([layer for layer in every if layer in survey.linear_attention], mlp=False)
-    yield LayerGroup([layer for layer in every if layer in survey.experts], mlp=True)
-    yield LayerGroup([layer for layer in every if layer not in survey.experts], mlp=True, dense=survey.geometry.whole)
+    yield LayerGroup([layer for layer in every if layer in routed], mlp=True)
+    yield LayerGroup([layer for layer in every if layer not in routed], mlp=True, dense=survey.geometry.whole)
 
 
 def _usual(found: list[set[str]]) -> set[str]:

@@ -10,8 +10,9 @@ from itertools import pairwise
 from matrix.errors import suggest_nearest
 from matrix.preflight.checkpoints.files import Tensor
 from matrix.preflight.checkpoints.linears import LINEAR, WIDE, Linear, iterate_linears
+from matrix.preflight.checkpoints.packing import judge_packing
 from matrix.preflight.checkpoints.quant_map import METHODS, QuantMap, find_differing, read_maps
-from matrix.preflight.checkpoints.remark import list_some, make_remark
+from matrix.preflight.checkpoints.remark import layers_of, list_some, make_remark
 from matrix.preflight.checkpoints.survey import Survey, is_scale
 from matrix.preflight.verdict import Remark
 
@@ -67,6 +68,7 @@ def judge_quantisation(survey: Survey) -> Iterator[Remark]:
     yield from _excluded_but_narrow(maps, narrow)
     yield from _wide_but_not_excluded(survey, first, linears)
     yield from _other_format(first, narrow)
+    yield from judge_packing(first, survey.modules)
     yield from _check_heads(first, narrow)
     yield from _built_wide(first, narrow)
     yield from _check_scales(survey, first, narrow)
@@ -321,8 +323,22 @@ def _scale_shapes(read: QuantMap, narrow: list[Linear], tensors: Mapping[str, Te
 
 
 def _check_kv(survey: Survey, maps: list[QuantMap]) -> Iterator[Remark]:
+    scaled = {
+        layer
+        for layer in survey.trunk
+        if any(rest.endswith((".k_scale", ".v_scale", "kv_scale")) for rest in survey.by_layer[layer])
+    }
+    if unscaled := sorted(set(survey.trunk) - scaled - survey.linear_attention) if scaled else []:
+        yield make_remark(
+            "warning",
+            "kv_cache",
+            f"layers.{unscaled[0]}",
+            f"{layers_of(unscaled)} have no k_scale or v_scale, and {len(scaled)} layers have one",
+            effect="their rows are stored with a scale of 1.0: what is larger than the format is cut",
+            remedy="export the scales of all layers, or of none",
+        )
     said = next((m for m in maps if m.kv_cache not in ("", "none")), None)
-    if said is None or any(name.endswith((".k_scale", ".v_scale", "kv_scale")) for name in survey.files.tensors):
+    if said is None or scaled:
         return
     yield make_remark(
         "note",

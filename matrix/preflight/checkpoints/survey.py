@@ -25,6 +25,7 @@ SCALES = (
 SCALE = re.compile(rf"\.(?:{'|'.join(SCALES)})$")
 LINEAR_ATTENTION = re.compile(r"\.(?:A_log|dt_bias|(?:[qkv]_)?conv1d|linear_attn|f_a_proj|b_proj)(?:\.|$)")
 MOST_DIGITS = 6
+MOST_EXPERTS = 65_536  # a header is a stranger's: it may say a trillion
 
 
 def split_expert(name: str) -> tuple[str, int | None]:
@@ -136,8 +137,10 @@ class Survey:
         found: dict[int, set[int]] = {}
         for layer, tensors in self.by_layer.items():
             numbers = {number for rest in tensors if (number := split_expert(rest)[1]) is not None}
-            if numbers:
-                found[layer] = numbers
+            # all experts of a layer in one tensor: its first dimension counts them
+            fused = [t.shape[0] for rest, t in tensors.items() if "mlp.experts." in rest and len(t.shape) == 3]
+            if numbers or fused:
+                found[layer] = numbers or set(range(min(*fused, MOST_EXPERTS)))
         return found
 
     @cached_property

@@ -52,6 +52,7 @@ def judge_template(survey: Survey) -> Iterator[Remark]:
                 "error", "chat_template", "chat_template", "no chat template: chat and tool calls cannot work"
             )
         return
+    yield from _check_names(survey)
     if isinstance(other, str) and isinstance(text, str) and other.strip() != text.strip():
         yield make_remark(
             "warning",
@@ -86,6 +87,23 @@ def judge_template(survey: Survey) -> Iterator[Remark]:
     if "busy" not in prompts and (survey.architecture is None or survey.architecture.thinks):
         switch = survey.architecture.switch if survey.architecture else "enable_thinking"
         yield from _check_thinking(prompts, switch)
+
+
+def _check_names(survey: Survey) -> Iterator[Remark]:
+    """Tell a list of templates by name of which none is the default: nobody chooses for a chat without tools."""
+    inside = (survey.files.tokenizer_config or {}).get("chat_template")
+    if survey.files.chat_template is not None or not isinstance(inside, list):
+        return
+    names = [str(each.get("name"))[:40] for each in inside if isinstance(each, Mapping)]
+    if names and "default" not in names:
+        yield make_remark(
+            "error",
+            "chat_template",
+            "tokenizer_config.json",
+            f"of the chat templates {list_some(names)} none is called default",
+            effect="transformers raises where a request names none: every chat without tools ends with HTTP 400 or 500",
+            remedy="call one of them default",
+        )
 
 
 @lru_cache(maxsize=64)

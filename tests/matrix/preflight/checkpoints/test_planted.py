@@ -19,6 +19,7 @@ from tests.matrix.preflight.checkpoints.builders import (
     HIDDEN,
     TEMPLATE,
     TOKENS,
+    TURNS,
     Weights,
     block_fp8,
     nvfp4,
@@ -94,6 +95,36 @@ def without_a_scale() -> Weights:
     return {**held, "model.layers.3.mlp.experts.1.up_proj.weight_scale_inv": ("F32", (0, 1))}
 
 
+def with_templates(value: object, own: str | None = None) -> CheckpointFiles:
+    """Return the sound checkpoint with templates in tokenizer_config.json, and `own` as chat_template.jinja."""
+    files = sound()
+    return replace(
+        files, chat_template=own, tokenizer_config={**(files.tokenizer_config or {}), "chat_template": value}
+    )
+
+
+def named(**templates: str) -> list[dict[str, str]]:
+    return [{"name": name, "template": text} for name, text in templates.items()]
+
+
+def fused(experts: int) -> Weights:
+    """All experts of a layer in one tensor for each part, as some converters store them."""
+    held = without(weights(), r"mlp\.experts\.")
+    for layer in range(1, 9):
+        held[f"model.layers.{layer}.mlp.experts.gate_up_proj"] = ("BF16", (experts, 32, HIDDEN))
+        held[f"model.layers.{layer}.mlp.experts.down_proj"] = ("BF16", (experts, HIDDEN, 16))
+    return held
+
+
+def with_kv_scales(*layers: int) -> CheckpointFiles:
+    scales: Weights = {
+        f"model.layers.{layer}.self_attn.{part}": ("F32", (1,)) for layer in layers for part in ("k_scale", "v_scale")
+    }
+    cache = {"num_bits": 8, "type": "float", "strategy": "tensor"}
+    return fp8({**block_fp8(weights(), BODY), **scales}, kv_cache_scheme=cache)
+
+
+ALWAYS = TURNS + "{% if add_generation_prompt %}<|assistant|><think>{% endif %}"
 REFUSING = "{% if m.role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}"
 
 # What is made, the levels of which one must be told (none: nothing above a note), words of the remark
@@ -222,6 +253,34 @@ CASES: dict[str, tuple[Callable[[], CheckpointFiles], str, str]] = {
     "a_window_in_words": (lambda: sound(max_position_embeddings="202752"), "warning|error", r"max_position"),
     "choice_of_no_experts": (lambda: sound(num_experts_per_tok=0), "error", r"num_experts_per_tok"),
     "temperature_of_zero": (lambda: with_generation(sound(), temperature=0.0), "warning|error", r"temperature"),
+    # a third round, of other spellings and layouts: 22 of 30 right on its first run
+    "one_layer_in_f16": (
+        lambda: sound({n: ("F16", s) if ".layers.5.mlp.experts" in n else (d, s) for n, (d, s) in weights().items()}),
+        "warning",
+        r"matrices are F16",
+    ),
+    "default_of_the_list_always_thinks": (
+        lambda: with_templates(named(default=ALWAYS, tool_use=TEMPLATE)),
+        "warning",
+        r"always opens",
+    ),
+    "no_default_in_the_list": (
+        lambda: with_templates(named(tool_use=TEMPLATE, rag=TEMPLATE)),
+        "error",
+        r"called default",
+    ),
+    "list_apart_from_the_file": (lambda: with_templates(named(default=ALWAYS), TEMPLATE), "warning", r"different"),
+    "one_layer_under_another_prefix": (
+        lambda: sound({n.replace("model.layers.6.", "language_model.layers.6."): v for n, v in weights().items()}),
+        "error",
+        r"prefix: layer.*6.*language_model",
+    ),
+    "scales_of_rows_in_half_the_layers": (lambda: with_kv_scales(0, 1, 2, 3), "warning", r"layers 4.*k_scale"),
+    "fused_experts_of_another_count": (lambda: sound(fused(3)), "error", r"3 routed experts, config.json says 4"),
+    "answers_end_after_32": (lambda: with_generation(sound(), max_new_tokens=32), "warning|error", r"max_new_tokens"),
+    "sound_fused_experts": (lambda: sound(fused(4)), "", ""),
+    "sound_list_of_templates": (lambda: with_templates(named(default=TEMPLATE, tool_use=TEMPLATE)), "", ""),
+    "sound_scales_of_all_rows": (lambda: with_kv_scales(*range(9)), "", ""),
     "sound_old_name_of_dtype": (lambda: sound(dtype=None, torch_dtype="bfloat16"), "", ""),
     "sound_full_spelt_out": (lambda: sound(indexer_types=["full"] * 8), "", ""),
 }
