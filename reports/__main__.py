@@ -278,7 +278,15 @@ def _report_streamed(args: argparse.Namespace, shown: View) -> int:
 
 
 def _place_index(args: argparse.Namespace) -> Path:
-    return Path(args.out) / "index.html" if args.verb == "report" else Path(args.out)
+    """Place the index.
+
+    Raises:
+        HostError: a folder has that name; before anything is written beside it.
+    """
+    index = Path(args.out) / "index.html" if args.verb == "report" else Path(args.out)
+    if index.is_dir():
+        raise HostError(f"--out {index} is a folder; name the index in it: --out {index / 'index.html'}")
+    return index
 
 
 def _write_pages(judged: JudgedEvidence, args: argparse.Namespace) -> View:

@@ -174,6 +174,8 @@ def suggest_cell(text: str, ids: Iterable[str]) -> str:
     """Return what is wrong with an id or glob that none of the ids matches: its first part that none has, with the
     nearest word; else the nearest id."""
     rows = [i.split(".") for i in ids]
+    if not rows:
+        return ""
     for number, (name, part) in enumerate(zip(PARTS, text.split("."), strict=False)):
         kept = [row for row in rows if fnmatchcase(row[number], part)]
         if not kept:

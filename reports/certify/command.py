@@ -25,6 +25,7 @@ from reports.certify.statement import (
 )
 from reports.certify.streaming import stream_cells
 from reports.certify.verify import find_problems, read_certificate
+from reports.evidence.answered import require_results
 from reports.evidence.by_cell import Unstreamable, is_large
 from reports.evidence.defuse import defuse_line
 from reports.evidence.files import read_records
@@ -99,13 +100,18 @@ def _certify_evidence(args: argparse.Namespace, today: date) -> int:
 
 def _certify_at_once(args: argparse.Namespace, today: date) -> int:
     records = [r for path in args.evidence for r in read_records(path)]
+    require_results(args.evidence, records)
     known = list_cells(records)
     cells = [cell for cell in known if fnmatchcase(cell, args.cells)]
     if not cells:
         why = f"no cell of this evidence fits {args.cells!r}{suggest_cell(args.cells, known)}"
         raise ConfigError([Problem("--cells", 0, "", why)])
     statements = Statements(records)
-    return 1 if _write_all((statements.find(cell) for cell in cells), args, today)[Written.REFUSED] else 0
+    # an id that no test's name holds whole, after somebody edited it: no row, and nothing to certify
+    absent = [cell for cell in cells if cell not in statements.rows]
+    sys.stdout.write("".join(f"not certified: there is no evidence of {defuse_line(cell)}\n" for cell in absent))
+    found = (statements.find(cell) for cell in cells if cell in statements.rows)
+    return 1 if _write_all(found, args, today)[Written.REFUSED] or absent else 0
 
 
 class Written(StrEnum):

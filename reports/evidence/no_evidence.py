@@ -61,8 +61,9 @@ def explain_unreadable(path: Path, error: OSError) -> ConfigError:
 
 def _suggest_name(path: Path) -> str:
     try:
-        beside = [each for each in path.parent.iterdir() if each.name.endswith(NAMES)] if not path.exists() else []
-        newest = sorted(beside, key=lambda each: each.stat().st_mtime, reverse=True)
+        around = [] if path.exists() else path.parent.iterdir()  # a link that leads nowhere is there, and not meant
+        beside = [each for each in around if each.name.endswith(NAMES) and each != path]
+        newest = sorted(beside, key=lambda each: each.lstat().st_mtime, reverse=True)
     except OSError:
         return ""
     if near := find_nearest(path.name, [each.name for each in beside]):

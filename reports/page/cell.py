@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from matrix.output.explained import ReasonGroup, group_by_reason
@@ -19,11 +20,19 @@ from reports.gate.gate import Reason
 from reports.ledger.entries import LedgerEntry
 from reports.ledger.forms import HEAD, make_columns
 from reports.page.environment import make_environment
-from reports.page.parts import is_shown_in_full, render_findings, render_measurements, render_talks, render_tests
+from reports.page.parts import (
+    describe_host,
+    is_shown_in_full,
+    render_findings,
+    render_measurements,
+    render_talks,
+    render_tests,
+)
 from reports.page.places import PagePlaces
 from reports.page.plots import draw_cell
 from reports.page.replies import Replies, Talk
 
+FILES: Final = 5  # of evidence that a command names
 IN_FULL: Final = 40  # failed tests of one cell
 FINDINGS: Final = 20  # failed findings of one test
 LOG_CHARS: Final = 6_000
@@ -44,6 +53,7 @@ class About:
     after: str = ""
     judged: bool = False  # whether a policy requires it
     replies: Replies = field(default_factory=Replies)
+    evidence: Sequence[Path] = ()  # that the page was made from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +95,7 @@ def render_cell(row: CellRow, about: About) -> str:
             other_plan=plan is not None and not same,
             claims=[(entry, make_columns(entry)) for entry in about.claims],
             claims_head=HEAD,
+            evidence=_name_evidence(about.evidence),
             log=cut_to(row.launch.message, LOG_CHARS) if row.launch else "",
         )
     )
@@ -100,7 +111,7 @@ def _list_facts(row: CellRow, about: About) -> Iterator[tuple[str, str]]:
     if versions:
         yield "as the engine tells it", ", ".join(f"{k} {v}" for k, v in versions.items())
     for run in about.runs:
-        host = f"{run.host.get('description') or run.host.get('machine') or ''}, driver {run.host.get('driver') or '?'}"
+        host = describe_host(run.host)
         yield "run", f"{run.t:%F %H:%M} UTC, {run.run}, commit {run.commit[:12] or 'not said'}, {host}"
     for each in row.launches:
         if each.data.get(AFTER) == CRASH:
@@ -108,6 +119,12 @@ def _list_facts(row: CellRow, about: About) -> Iterator[tuple[str, str]]:
     for stop in row.bad_stops:
         yield "ended badly when stopped", stop.message
     yield "plan", ", ".join(sorted(row.fingerprints)) or "not said"
+
+
+def _name_evidence(files: Sequence[Path]) -> str:
+    """Name the evidence for a command, which would else read the last run of wherever it is pasted."""
+    shown = shlex.join(map(str, files)) if len(files) <= FILES else "EVIDENCE"
+    return f" --evidence {shown}" if files else ""
 
 
 def _list_provenance(plan: Plan) -> list[ReasonGroup]:

@@ -22,6 +22,7 @@ from reports.evidence.types import Measured
 from reports.evidence.versions import find_version
 from reports.ledger.forms import HEAD, make_columns, summarise_entries
 from reports.page.environment import make_environment
+from reports.page.parts import describe_host
 from reports.page.places import PagePlaces
 
 WHOLE: Final = 300  # cells of a table that needs no script
@@ -164,15 +165,10 @@ def _summarise_runs(shown: View) -> Iterator[tuple[str, str]]:
         return
     begun = [f"{r.t:%F %H:%M} UTC" for r in sorted(runs, key=lambda r: r.t)]
     yield "run", begun[0] if len(begun) == 1 else f"{begun[0]} to {begun[-1]}, {len(begun)} runs"
-    yield "host", _join({_describe_host(r.host) for r in runs})
+    yield "host", _join({describe_host(r.host) for r in runs})
     yield "engines", _join(_list_engines(shown)) or "no engine told its version"
     yield "commit", _join({f"{r.commit[:12]}{' (files differ from it)' if r.dirty else ''}" for r in runs if r.commit})
     yield "depth", _join({r.depth or "not said" for r in runs})
-
-
-def _describe_host(host: Mapping[str, Any]) -> str:
-    driver = f", driver {host['driver']}" if host.get("driver") else ""
-    return f"{host.get('description') or host.get('machine') or 'not said'}{driver}"
 
 
 def _list_engines(shown: View) -> set[str]:
@@ -198,6 +194,6 @@ def _tell_runs(shown: View) -> Iterator[Mapping[str, Any]]:
             "begun": f"{r.t:%F %T} UTC",
             "command": cut_to(" ".join(r.argv), 1_000),
             "commit": r.commit[:12],
-            "host": ", ".join(f"{k} {v}" for k, v in r.host.items()),
+            "host": ", ".join(f"{k} {v}" for k, v in r.host.items() if v not in (None, "", [], {})),
             "versions": ", ".join(f"{k} {v}" for k, v in r.versions.items()),
         }

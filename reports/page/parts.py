@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup, escape
 
@@ -105,3 +105,9 @@ def _render_measurement(m: Measured) -> Html:
         f'<tr><td>{show_text(m.name)}</td><td class="number">{value}</td><td>{show_text(m.unit)}</td>'
         f'<td class="soft">{show_text(where)}</td></tr>'
     )
+
+
+def describe_host(host: Mapping[str, Any]) -> str:
+    """Describe a run's host in words, with its driver where there is one."""
+    driver = f", driver {host['driver']}" if host.get("driver") else ""
+    return f"{host.get('description') or host.get('machine') or 'not said'}{driver}"

@@ -110,6 +110,7 @@ def iterate_cells(
             after=after,
             judged=row.cell in judging.required,
             replies=replies,
+            evidence=source.evidence,
         )
         yield row, render_cell(row, about)
 

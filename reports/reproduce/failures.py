@@ -15,6 +15,7 @@ from matrix.judging.status import Status
 from reports.evidence.defuse import defuse_line
 from reports.evidence.summary import LAUNCHED
 from reports.evidence.types import CellFacts, Found, Kept, Launch, Record, Result, Run
+from reports.upgrade.doubts import find_run_doubts
 
 FAILED: Final = frozenset({Status.FAIL, Status.CRASH, Status.HANG, Status.FLAKE, Status.XFAIL, Status.NOT_RUN_AS_KNOWN})
 SHOWN: Final = 12
@@ -36,6 +37,7 @@ class ReproducedFailure:
     run: Run | None
     facts: CellFacts | None
     launch: Launch | None
+    doubt: str = ""  # about the whole run: lines lost, edited, or it has no end
 
     @property
     def cell(self) -> str:
@@ -52,6 +54,11 @@ class ReproducedFailure:
         if self.launch is None or not self.launch.attached:
             return ()
         return ATTACHED, *map(str, self.launch.cautions.values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know before the failure itself."""
+        return (*((f"of run {self.result.run}: {self.doubt}",) if self.doubt else ()), *self.unseen)
 
     @property
     def version_is_claimed(self) -> bool:
@@ -102,7 +109,7 @@ def pick_failure(failures: Sequence[ReproducedFailure], word: str) -> Reproduced
 def _list_failures(path: Path, records: Sequence[Record], before: int) -> Iterator[ReproducedFailure]:
     runs = {r.run: r for r in records if isinstance(r, Run)}
     facts = {(r.run, r.cell): r for r in records if isinstance(r, CellFacts)}
-    launches = _gather_launches(records)
+    launches, doubts = _gather_launches(records), find_run_doubts(records)
     kept = {(r.run, r.nodeid): r for r in records if isinstance(r, Kept)}
     findings: dict[tuple[str, str], list[Found]] = {}
     for r in records:
@@ -133,6 +140,7 @@ def _list_failures(path: Path, records: Sequence[Record], before: int) -> Iterat
                 run=runs.get(result.run),
                 facts=facts.get((result.run, result.cell)),
                 launch=launch,
+                doubt=doubts.get(result.run, ""),
             )
 
 

@@ -125,7 +125,7 @@ def make_facts(failure: ReproducedFailure, chosen: AskedRequest | None, why: str
         "versions": launch.versions if launch else {},
         "command": launch.command if launch else (),
         "host": run.host if run else {},
-        "unseen": failure.unseen,
+        "notes": failure.notes,
         "digests": _gather_digests(failure),
         "run": result.run,
         "depth": run.depth if run else "",
@@ -194,7 +194,7 @@ def _iterate_readme(facts: Mapping[str, Json]) -> Iterator[str]:
     yield f"- got: {defuse_for_code(facts['got'] or 'see the message', SHOWN_CHARS)}"
     yield f"- request: {defuse_for_markdown(facts['request'])}"
     yield from _say_choice(facts)
-    yield from (f"- note: {defuse_for_markdown(said)}" for said in facts["unseen"])
+    yield from (f"- note: {defuse_for_markdown(said)}" for said in facts["notes"])
     told = (*facts["facts"].items(), *facts["versions"].items(), *_host_rows(facts["host"]), *facts["digests"].items())
     rows = ((defuse_for_markdown(str(name)), defuse_for_code(str(value))) for name, value in told)
     yield f"\n{format_markdown_table(('what', 'value'), rows)}".rstrip()

@@ -122,7 +122,7 @@ def _say_environment(failure: ReproducedFailure, facts: Mapping[str, Json]) -> I
     host = failure.run.host if failure.run and not failure.unseen else {}
     launch = failure.launch
     rows: list[tuple[str, Json]] = [
-        *(("NOTE", said) for said in failure.unseen),
+        *(("NOTE", said) for said in failure.notes),
         ("engine", _name_engine(failure, facts, "not recorded")),
         ("GPU", host.get("description") or "not recorded"),
         ("driver", host.get("driver") or "not recorded"),

@@ -369,3 +369,12 @@ def test_the_order_of_files_changes_nothing_and_a_retry_is_told(
             said.append(capsys.readouterr().out)
         assert said[0] == said[1]
         assert "HOST_ERROR in run r1: no room; PASS in run r2" in said[0]
+
+
+def test_an_index_that_is_a_folder_is_told_before_anything_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "pages").mkdir()
+    assert run(folder, "html", "--out", str(folder / "pages")) == 2
+    assert f"name the index in it: --out {folder / 'pages' / 'index.html'}" in capsys.readouterr().err
+    assert not (folder / "pages.cells").exists()

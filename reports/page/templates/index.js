@@ -17,6 +17,8 @@
   // One entry for each cell: what is searched and sorted, and its row, made when it is first shown.
   const entries = packed ? unpack(JSON.parse(packed.textContent)) : [...table.querySelectorAll("tbody tr[id]")].map(read);
 
+  const all = `${entries.length.toLocaleString("en")} cell${entries.length === 1 ? "" : "s"}`;
+
   function read(tr, place) {
     const d = tr.dataset;
     return { place, tr, id: tr.id, group: tr.parentNode.firstElementChild.textContent, word: d.word, text: `${tr.id} ${tr.textContent}`.toLowerCase(),
@@ -94,7 +96,7 @@
     made = 0;
     at = -1;
     grow();
-    shown.textContent = listed.length === entries.length ? `${entries.length.toLocaleString("en")} cells` : `${listed.length.toLocaleString("en")} of ${entries.length.toLocaleString("en")} cells`;
+    shown.textContent = listed.length === entries.length ? all : `${listed.length.toLocaleString("en")} of ${entries.length.toLocaleString("en")} cells`;
   }
   function grow(all) {
     let body = table.tBodies[table.tBodies.length - 1], last = made ? listed[made - 1].group : undefined;
@@ -132,7 +134,7 @@
     sort.value = state.sort;
     for (const b of document.querySelectorAll(".words button")) b.setAttribute("aria-pressed", state.words.has(b.value));
     if (packed || state.q || state.words.size || state.sort || listed.length) draw();
-    else { listed = entries; made = entries.length; more.hidden = true; shown.textContent = `${entries.length} cells`; }
+    else { listed = entries; made = entries.length; more.hidden = true; shown.textContent = all; }
     if (one >= 0) pick(one);
   }
   function changed() { keep(); draw(); }

@@ -209,6 +209,20 @@ def test_what_cannot_be_a_certificate_is_told_in_words(
     assert len(caught.value.problems[0].message) < 100
 
 
+def test_evidence_without_a_cell_or_without_its_row_is_refused_in_words(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both ended in a traceback."""
+    (folder / "empty.jsonl").write_text("")
+    assert cli.main(["certify", str(folder / "empty.jsonl"), "--out", str(folder / "out")]) == 2
+    assert "it holds no run" in capsys.readouterr().err
+    odd = PLAIN.replace("canary", r"\u001b[2J")
+    (folder / "odd.jsonl").write_text((folder / "e.jsonl").read_text().replace(PLAIN, odd))
+    assert cli.main(["certify", str(folder / "odd.jsonl"), "--out", str(folder / "out")]) == 1
+    said = capsys.readouterr().out
+    assert "not certified" in said and "\x1b" not in said
+
+
 def test_the_verb_writes_one_for_each_cell_and_verifies_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evidence, out = str(folder / "e.jsonl"), folder / "out"
     assert cli.main(["certify", evidence, "--out", str(out)]) == 0

@@ -36,3 +36,12 @@ def test_an_empty_folder_says_who_writes_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Did anything run") as told:
         read_records(tmp_path / "evidence.jsonl")
     assert "that is there" not in str(told.value)
+
+
+def test_a_link_that_leads_nowhere_is_not_what_is_meant(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    one.symlink_to(other)
+    other.symlink_to(one)
+    with pytest.raises(ConfigError, match="levels of symbolic links") as told:
+        read_records(one)
+    assert f"did you mean '{one}'" not in str(told.value)

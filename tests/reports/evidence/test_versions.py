@@ -13,6 +13,7 @@ from reports.evidence.versions import find_version
         ("vllm", {"torch": "2.11", "version": "0.26.0", "vllm": "0.26.1"}, "0.26.1"),
         ("vllm", {"torch": "2.11", "version": "0.26.0"}, "0.26.0"),
         ("llamacpp", {"gguf": "0.19", "xllamacpp": "2026.10.11549"}, "2026.10.11549"),
+        ("llamacpp", {"llama.cpp": "b0-unknown"}, "b0-unknown"),
         ("vllm", {"torch": "2.11"}, ""),
         ("", {"torch": "2.11"}, ""),
     ],

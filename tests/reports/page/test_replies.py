@@ -70,6 +70,19 @@ def test_every_request_stands_on_the_page_shortened_and_inert(tmp_path: Path) ->
     assert page.count('class="said"') == 4 and "<script>1" not in page
 
 
+def test_the_commands_of_a_failure_name_the_evidence_it_lies_in(tmp_path: Path) -> None:
+    """Pasted as they stood they read the last run of the folder, which is another one or none."""
+    row = row_with(tmp_path, asked("which code?", "the code is 82"))
+    for files, said in (
+        ((tmp_path / "my night.jsonl",), f" --evidence &#39;{tmp_path}/my night.jsonl&#39;"),
+        ((), "]&#39;"),
+        (tuple(Path(f"e{n}.jsonl") for n in range(9)), " --evidence EVIDENCE"),
+    ):
+        page = render_cell(row, About(judgement=WORD, places=PagePlaces(Path("i.html")), evidence=files))
+        lines = [line for line in page.splitlines() if "glm-matrix repro" in line]
+        assert lines and all(line.count(said) >= 2 for line in lines), (said, lines)
+
+
 def test_without_kept_replies_there_is_none(tmp_path: Path) -> None:
     row = row_with(tmp_path, asked("which code?", "the code is 82"))
     test = next(t for t in row.tests if t.nodeid == NODE)

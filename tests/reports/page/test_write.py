@@ -50,7 +50,7 @@ def test_a_large_report_reads_the_same_cell_by_cell(tmp_path: Path) -> None:
     (tmp_path / "e.jsonl").write_bytes(world.write(records))
     view = stream_pages([tmp_path / "e.jsonl"], tmp_path / "s/index.html", matrix, lambda _: {})
     whole = make_view(make_board(records), None, {}, view.claims)
-    source = PageSource(runs=whole.board.runs, claims=view.claims, matrix=matrix)
+    source = PageSource(runs=whole.board.runs, claims=view.claims, matrix=matrix, evidence=[tmp_path / "e.jsonl"])
     for path, page in render_all(whole, source).items():
         assert (tmp_path / "s" / path).read_text() == page
 

@@ -329,6 +329,22 @@ def test_of_a_server_that_was_attached_to_nothing_is_claimed_that_nobody_saw(tmp
     assert (folder / "launch.sh").read_text().startswith("#!/bin/bash\n# note")
 
 
+def test_a_failure_of_a_run_that_was_cut_or_edited_says_so(evidence: Path, tmp_path: Path) -> None:
+    """Only `gate` and `diff` said it; a text for maintainers said nothing."""
+    whole = evidence.read_text()
+    for name, text, told in (
+        ("cut", "".join(line for line in whole.splitlines(keepends=True) if '"kind":"end"' not in line), "has no end"),
+        ("edited", whole.replace("580.1", "580.2"), "not those that its end sealed"),
+        ("whole", whole, ""),
+    ):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text(text)
+        failure = read(path)[0]
+        said = make_issue(failure, [(path, read_records(path))], [failure], [])
+        notes = [line for line in said.splitlines() if "NOTE" in line]
+        assert (told in "".join(notes)) if told else not notes, (name, notes)
+
+
 def test_a_registered_secret_is_in_no_file(tmp_path: Path) -> None:
     redact.register_secrets("hunter2hunter2")
     try:
