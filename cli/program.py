@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
 from typing import Final, NoReturn
 
-from cli.verb import COMMAND
+from cli.verb import COMMAND, INNER
 from cli.verbs import VERBS
 from matrix.errors import ConfigError, HostError, MatrixError, suggest_nearest
 from matrix.output.pipe import run_for_a_pipe
@@ -19,6 +20,7 @@ BAD_INPUT: Final = 2
 UNUSABLE: Final = frozenset(
     (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 )
+WRITTEN: Final = ("--out", "--junit")  # options whose file a verb writes
 INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell says it
 TERMINATED: Final = 143  # 128 + SIGTERM
 
@@ -30,9 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _help(words[1:])
     name, *rest = words
     if name not in VERBS:
-        sys.stderr.write(
-            f"{COMMAND}: no such verb {name!r}{suggest_nearest(name, VERBS)}\n{COMMAND} --help lists them all\n"
-        )
+        sys.stderr.write(f"{COMMAND}: no such verb {name!r}{_suggest_verb(name)}\n{COMMAND} --help lists them all\n")
         return BAD_INPUT
     return _run_verb(name, rest)
 
@@ -71,13 +71,22 @@ def _run_verb(name: str, rest: Sequence[str]) -> int:
     except OSError as error:
         if error.errno not in UNUSABLE:
             raise
-        sys.stderr.write(f"{COMMAND} {name}: {_explain_unusable(error)}\n")
+        sys.stderr.write(f"{COMMAND} {name}: {explain_unusable(error, rest)}\n")
         return BAD_INPUT
 
 
-def _explain_unusable(error: OSError) -> str:
+def _suggest_verb(name: str) -> str:
+    """Name the verb that has such a verb of its own (badge: registry badge), else the nearest."""
+    inner = [f"{COMMAND} {outer} {name}" for outer, verbs in INNER.items() if name in verbs]
+    return f"; did you mean {' or '.join(map(repr, inner))}?" if inner else suggest_nearest(name, VERBS)
+
+
+def explain_unusable(error: OSError, words: Sequence[str]) -> str:
     """Explain which file or folder this host does not let us use, and where else to go."""
-    place = f"{error.filename}:" if error.filename else "a file or folder"
+    # a disk that is full has no name in the error: what is written goes to --out, or to standard output
+    named = [after for word, after in itertools.pairwise(words) if word in WRITTEN]
+    named += [word.partition("=")[2] for word in words if word.startswith(tuple(f"{each}=" for each in WRITTEN))]
+    place = f"{error.filename or ' or '.join(named) or 'standard output'}:"
     return f"{place} cannot be used: {error.strerror}. Name another place (see --help; temporary files go to TMPDIR)"
 
 

@@ -16,6 +16,18 @@ GROUPS: Final[Mapping[Group, str]] = {
     "maintain": "For maintainers: releases, references, the canary",
 }
 COMMAND: Final = "glm-matrix"
+# Verbs of verbs, for whoever writes one without its verb. Written down: to ask every program takes two seconds.
+INNER: Final[Mapping[str, frozenset[str]]] = {
+    "add": frozenset({"checkpoint", "claim", "known-failure", "patch", "policy", "release", "rig"}),
+    "canary": frozenset({"list", "make"}),
+    "damage": frozenset({"zero-layer"}),
+    "fleet": frozenset({"cancel", "collect", "status"}),
+    "history": frozenset({"add", "baseline", "bisect-start", "flakes", "trend"}),
+    "image": frozenset({"list", "pin"}),
+    "junit": frozenset({"merge", "verify"}),
+    "registry": frozenset({"add", "badge", "check"}),
+    "train-canary": frozenset({"evaluate", "flash", "heal", "saliency", "train", "verify"}),
+}
 NOTHING: Final[Mapping[int, str]] = {}  # exit codes of a verb that has none of its own
 
 

@@ -164,7 +164,8 @@ def digest_of(root: Path) -> str:
     for path in sorted(root.rglob("*.yaml")):
         if path.is_file():  # a folder or a pipe of that name says nothing
             # the name counts: a recipe that moves into another file is another matrix
-            whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+            # and lines end as git keeps them: a checkout of Windows is the same matrix
+            whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes().replace(b"\r\n", b"\n"))
     return whole.hexdigest()
 
 

@@ -13,9 +13,9 @@ from typing import Final
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.judging.status import Status
 from reports.evidence.defuse import defuse_line
+from reports.evidence.run_doubts import find_run_doubts
 from reports.evidence.summary import LAUNCHED
 from reports.evidence.types import CellFacts, Found, Kept, Launch, Record, Result, Run
-from reports.upgrade.doubts import find_run_doubts
 
 FAILED: Final = frozenset({Status.FAIL, Status.CRASH, Status.HANG, Status.FLAKE, Status.XFAIL, Status.NOT_RUN_AS_KNOWN})
 SHOWN: Final = 12

@@ -15,6 +15,7 @@ from typing import Final, Literal
 from matrix.judging.status import Status
 from reports.compare.baselines import Baseline
 from reports.compare.lost_answers import RunPair, pair_cells, summarise_pairs
+from reports.evidence.run_doubts import find_run_doubts
 from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import Found, Launch, Lost, Record, Run
 from reports.upgrade.cells import CellPair, Pairing, pair_rows, pair_two_cells
@@ -23,7 +24,6 @@ from reports.upgrade.doubts import (
     doubt_engines,
     doubt_plans,
     find_depths,
-    find_run_doubts,
     read_scripts,
     runs_of,
     tell_attached,

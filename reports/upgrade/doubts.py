@@ -6,48 +6,17 @@ A doubt makes an answer UNKNOWN. It never hides a regression that was seen.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from matrix.judging.status import Status
 from matrix.wording import list_first
-from reports.evidence.attempts import split_runs
-from reports.evidence.continuations import Continuations, link_continuations
-from reports.evidence.files import is_sealed
 from reports.evidence.summary import CellRow
-from reports.evidence.types import SCHEMA, CellFacts, End, Lost, Record, Run
+from reports.evidence.types import SCHEMA, CellFacts, Record, Run
 from reports.upgrade.cells import CellPair
 
-FINISHED = frozenset({0, 1})  # pytest: all passed, some failed
 UNTRIED = frozenset({Status.SKIP_NO_HW})  # this host says only that it is another host
 SHOWN_SETTINGS = 6
 _COMMENT = re.compile(r"^\s*(#|$)")
-
-
-def find_run_doubts(records: Sequence[Record]) -> Mapping[str, str]:
-    """Find each run that is not whole: run -> what is wrong with it. Another run may have asked what it left."""
-    links = link_continuations(records)
-    return {run: why for run, own in split_runs(records).items() if (why := "; ".join(_doubt_run(run, own, links)))}
-
-
-def _doubt_run(run: str, own: Sequence[Record], links: Continuations) -> Iterator[str]:
-    if run in links.continued:
-        own = [r for r in own if not (isinstance(r, End) or (isinstance(r, Lost) and links.explains(r, own)))]
-    starts = sum(isinstance(r, Run) for r in own)
-    ends = [r for r in own if isinstance(r, End)]
-    if starts != 1:
-        yield f"it has {starts} `run` records, one was expected"
-    if lost := sum(isinstance(r, Lost) for r in own):
-        yield f"{lost} of its lines cannot be read"
-    if run in links.continued:
-        return  # its records are those whose digest the other run holds
-    if not ends:
-        yield "it has no end: it was killed, or its file is cut short"
-    elif not lost and not is_sealed(own):
-        yield "its records are not those that its end sealed"
-    if any(end.interrupted for end in ends):
-        yield "it was interrupted"
-    elif any(end.exit_code not in FINISHED for end in ends):
-        yield f"pytest exited with {ends[-1].exit_code}"
 
 
 def runs_of(row: CellRow) -> frozenset[str]:

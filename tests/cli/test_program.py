@@ -16,9 +16,9 @@ import pytest
 
 from ci.console_script import make_script, write_console_script
 from cli.markdown import render_reference, walk_parsers
-from cli.program import main
+from cli.program import explain_unusable, main
 from cli.tree import build_parser, front_page, verb_parser
-from cli.verb import EVERY_VERB, GROUPS
+from cli.verb import EVERY_VERB, GROUPS, INNER
 from cli.verbs import VERBS
 from matrix.checkout import CHECKOUT
 from tests.cli.exit_codes import list_codes, map_modules
@@ -109,6 +109,34 @@ def test_a_returned_code_is_found_in_each_form(tmp_path: Path) -> None:
 def test_a_verb_that_does_not_exist_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explian", "x"]) == 2
     assert "'explian'; did you mean 'explain'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"), [("badge", ["registry badge"]), ("trend", ["history trend"]), ("merge", ["junit merge"])]
+)
+def test_a_verb_of_a_verb_is_told_with_its_verb(
+    name: str, whole: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name]) == 2
+    said = capsys.readouterr().err
+    assert all(f"did you mean 'glm-matrix {each}'" in said for each in whole)
+
+
+def test_the_verbs_of_verbs_are_those_that_their_programs_have() -> None:
+    found = {}
+    for verb in VERBS.values():
+        for action in verb_parser(verb)._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                found[verb.name] = frozenset(action.choices)
+    assert found == INNER
+
+
+@pytest.mark.parametrize(
+    ("words", "place"), [(["--out", "x.md"], "x.md"), (["--out=x.md"], "x.md"), ([], "standard output")]
+)
+def test_a_full_disk_names_what_was_written(words: list[str], place: str) -> None:
+    """The system's error names no file then, and `a file or folder` was all that was said."""
+    assert explain_unusable(OSError(28, "No space left on device"), words).startswith(f"{place}: cannot be used")
 
 
 def test_bad_input_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:

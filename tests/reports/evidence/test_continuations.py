@@ -10,9 +10,9 @@ import pytest
 from reports.certify.statement import Statements
 from reports.evidence.continuations import digest_run, link_continuations
 from reports.evidence.lost import tell_lost
+from reports.evidence.run_doubts import find_run_doubts
 from reports.evidence.types import Lost, Record
 from reports.gate.gate import judge_evidence
-from reports.upgrade.doubts import find_run_doubts
 from tests.reports.world import BEGUN, EXPECTED, NOW, POLICY, Json, green, seal, typed
 
 SOURCE: Json = {"commit": "c0ffee", "matrix_sha256": "m", "depth": "quick"}
