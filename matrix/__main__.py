@@ -123,7 +123,8 @@ def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
         if out:
             print(f"\n{render_excluded(out)}")
     launches = len({row.launch for row in rows})
-    print(f"\n{len(runnable)} runnable cells in {launches} launches; {len(excluded)} combinations excluded")
+    why = "" if runnable or args.excluded or not excluded else ", each with its reason: add --excluded"
+    print(f"\n{len(runnable)} runnable cells in {launches} launches; {len(excluded)} combinations excluded{why}")
     return 0 if runnable else 1
 
 

@@ -12,6 +12,15 @@ def list_first(words: Sequence[str], most: int, *, by: str = ", ", what: str = "
     return by.join(words[:most]) + (f" and {said}" if left > 0 else "")
 
 
+def count_words(number: int, word: str, plural: str = "s") -> str:
+    """Count in words: 1 run, 2 runs.
+
+    >>> count_words(1, "launch", "es"), count_words(1_200, "cell")
+    ('1 launch', '1,200 cells')
+    """
+    return f"{number:,} {word}{'' if number == 1 else plural}"
+
+
 def cut_text(text: str, most: int) -> str:
     """Return the first `most` characters, and dots behind them where there are more.
 

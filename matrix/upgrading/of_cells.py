@@ -17,6 +17,7 @@ from matrix.known.failures import select_of_cell
 from matrix.model import Cell, Release
 from matrix.planning.expand import list_exclusions
 from matrix.planning.plan import make_plan
+from matrix.preflight.snapshot import snapshot_for
 from matrix.upgrading.news import News
 from matrix.upgrading.sides import Extra, NotRunReason, Side
 from matrix.yaml.loaded import Matrix
@@ -34,6 +35,14 @@ class CellLine:
     patches: tuple[str, ...]
 
 
+def _hint_line(part: str) -> str:
+    """Say how a release is asked about that was read and has no cells: most releases between those of the axes."""
+    if (known := snapshot_for(part)) is None:
+        return ""
+    name = f"{known.engine}=={known.version}"
+    return f"; {name} was read and has no cells: ask for your own line, --from {name} --to RELEASE -- COMMAND"
+
+
 def find_cell(matrix: Matrix, text: str) -> Cell:
     """Find the cell of an id without planning the others.
 
@@ -47,7 +56,7 @@ def find_cell(matrix: Matrix, text: str) -> Cell:
         ("checkpoint", matrix.checkpoints),
     )
     problems = [
-        Problem("CELL", 0, repr(text), f"no {kind} is called {part!r}{suggest_nearest(part, known)}")
+        Problem("CELL", 0, repr(text), f"no {kind} is called {part!r}{suggest_nearest(part, known)}{_hint_line(part)}")
         for part, (kind, known) in zip(parts, kinds, strict=False)
         if part not in known
     ]

@@ -15,6 +15,8 @@ from typing import Any, Final
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.judging.status import ANSWERED_BAD, ANSWERED_GOOD, Status
 from matrix.output.columns import format_table
+from matrix.wording import count_words
+from reports.compare.slower import BASELINE_LAUNCHES
 from reports.evidence.by_cell import without_garbage_collection
 from reports.evidence.defuse import defuse_line
 from reports.history.baseline import MOST_RUNS, choose_runs, write_baseline
@@ -150,7 +152,8 @@ def _add_runs(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     cells = sum(1 for _ in iterate_distinct(connection, "results", ("cell",)))
     (parts,) = connection.execute("SELECT count(DISTINCT run) FROM joined").fetchone()
     said = f", {parts} of them in parts (--continue)" if parts else ""
-    sys.stdout.write(f"{args.folder}: {runs} runs of {cells} cells{said}\n")
+    counted = f"{count_words(runs, 'run')} of {count_words(cells, 'cell')}"
+    sys.stdout.write(f"{args.folder}: {counted}{said}\n")
     return 0
 
 
@@ -261,8 +264,9 @@ def _baseline(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     count = write_baseline(args.folder, read_places(connection), chosen, args.out)
     few = [each for each in chosen if not each.enough]
     for each in few:
-        sys.stdout.write(f"{each.cell}: {len(each.runs)} launches are too few to judge speed by\n")
-    sys.stdout.write(f"{args.out}: {len(chosen)} cells, {count} records\n")
+        had = count_words(len(each.runs), "launch", "es")
+        sys.stdout.write(f"{each.cell}: {had}: too few to judge speed by, which takes {BASELINE_LAUNCHES}\n")
+    sys.stdout.write(f"{args.out}: {count_words(len(chosen), 'cell')}, {count_words(count, 'record')}\n")
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from matrix.output.markdown import format_markdown_table
+from matrix.wording import count_words
 from reports.evidence.defuse import defuse_for_code, defuse_for_markdown
 from reports.history.flakes import Flaky
 from reports.history.trend import NumberTrend, Word
@@ -51,12 +52,12 @@ def tell_trends(found: Sequence[NumberTrend]) -> str:
     """Tell in one line what became of the numbers."""
     counts = Counter(trend.judged[0] for trend in found)
     told = ", ".join(f"{counts[word]} {word}" for word in URGENCY if counts[word])
-    return f"{len(found)} numbers over time: {told or 'none'}"
+    return f"{count_words(len(found), 'number')} over time: {told or 'none'}"
 
 
 def tell_flakes(found: Sequence[Flaky]) -> str:
     """Tell in one line how many tests answered both ways."""
-    return f"{len(found)} tests that one plan answered both ways" if found else "no flake"
+    return f"{count_words(len(found), 'test')} that one plan answered both ways" if found else "no flake"
 
 
 def format_markdown(headline: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

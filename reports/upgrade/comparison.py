@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from matrix.judging.status import Status
+from matrix.wording import count_words
 from reports.compare.baselines import Baseline
 from reports.compare.lost_answers import RunPair, pair_cells, summarise_pairs
 from reports.evidence.run_doubts import find_run_doubts
@@ -154,15 +155,15 @@ class RunComparison:
     def headline(self) -> str:
         """The first line: the answer with counts."""
         if self.answer == "YES" and all(cell.identical for cell in self.cells):
-            tests = sum(len(cell.tests) for cell in self.cells)
-            return f"YES: nothing changed: {_count(len(self.cells), 'cell')} compared, {_count(tests, 'test')}"
+            tests = count_words(sum(len(cell.tests) for cell in self.cells), "test")
+            return f"YES: nothing changed: {count_words(len(self.cells), 'cell')} compared, {tests}"
         words = {"worse": "worse", "unknown": "not known", "better": "better", "same": "the same"}
         parts = [f"{n} {words[name]}" for name, n in self.counts.items() if n]
         if self.missing:
             parts.append(f"{self.missing} without later evidence")
         still = sum(any(t.change == "still failing" for t in cell.tests) for cell in self.cells)
         parts += [f"{still} with tests still failing"] if still else []
-        return f"{self.answer}: of {_count(len(self.cells), 'cell')} {', '.join(parts) or 'nothing can be said'}"
+        return f"{self.answer}: of {count_words(len(self.cells), 'cell')} {', '.join(parts) or 'nothing can be said'}"
 
 
 def compare_evidence(
@@ -196,15 +197,15 @@ def _doubt_sides(old: Sequence[Record], new: Sequence[Record]) -> Iterator[str]:
         if not any(r.cell for r in records):
             yield f"{side} holds no cell"
         if lost := sum(isinstance(r, Lost) for r in records):
-            yield f"{_count(lost, 'line')} of {side} cannot be read"
+            yield f"{count_words(lost, 'line')} of {side} cannot be read"
 
 
 def _tell_pairing(pairing: Pairing) -> Iterator[str]:
     if pairing.left_out:
-        yield f"{_count(len(pairing.left_out), 'cell')} of OLD that no --map renames: not compared"
+        yield f"{count_words(len(pairing.left_out), 'cell')} of OLD that no --map renames: not compared"
     if pairing.added:
         names = ", ".join(pairing.added[:SHOWN_CELLS])
-        yield f"{_count(len(pairing.added), 'cell')} of NEW without a counterpart in OLD: {names}"
+        yield f"{count_words(len(pairing.added), 'cell')} of NEW without a counterpart in OLD: {names}"
     if pairing.likely_map:
         yield f"a fact was renamed, as it seems: compare again with --map {pairing.likely_map}"
 
@@ -327,7 +328,3 @@ def _compare_launches(old: Launch | None, new: Launch | None) -> LaunchDifferenc
 def _has_answers(row: CellRow) -> bool:
     """Return whether any test reported, or an engine was started."""
     return bool(row.launches) or any(t.result for t in row.tests)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

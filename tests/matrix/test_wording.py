@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from matrix.wording import cut_line, cut_text, cut_words, list_first
+from matrix.wording import count_words, cut_line, cut_text, cut_words, list_first
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,8 @@ def test_a_line_is_cut_after_it_was_joined() -> None:
 )
 def test_a_title_is_cut_behind_a_word_where_it_has_some(text: str, told: str) -> None:
     assert cut_words(text, 10) == told and len(told) <= 10
+
+
+def test_one_is_no_plural() -> None:
+    assert [count_words(n, "cell") for n in (0, 1, 1_200)] == ["0 cells", "1 cell", "1,200 cells"]
+    assert count_words(2, "launch", "es") == "2 launches"

@@ -39,4 +39,7 @@ def test_a_run_plan_takes_a_named_cell() -> None:
 
 def test_list_shows_a_named_cell(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--cells", REFUSED]) == 1
-    assert "0 runnable cells in 0 launches; 1 combinations excluded" in capsys.readouterr().out
+    assert (
+        "0 runnable cells in 0 launches; 1 combinations excluded, each with its reason: add --excluded"
+        in capsys.readouterr().out
+    )

@@ -120,6 +120,8 @@ def test_the_first_line_answers(capsys: pytest.CaptureFixture[str]) -> None:
         ([CELL, "--to", "vlm==0.33.0"], "no engine is called 'vlm'; did you mean 'vllm'?"),
         ([CELL, "--from", "0.5.17", "--to", "0.5.23"], "the cell is one of sglang==0.5.10.post1"),
         ([CELL, "--to", "0.5.17", "--rig", "sm90x8"], "a cell names its GPUs"),
+        # read and on no axis: most releases between two of the axes
+        (["sm90x8.vllm_0_30_0.glm5_fp8.baseline", "--to", "0.33.0"], "--from vllm==0.30.0 --to RELEASE -- COMMAND"),
         ([CELL.replace("x4", "x5"), "--to", "0.5.17"], "no rig is called 'sm120x5'; did you mean 'sm120x"),
         ([CELL.replace("478", "479"), "--to", "0.5.17"], "did you mean 'glm51_478b_nvfp4'?"),
         ([f"{CELL}s", "--to", "0.5.17"], "no features are 'indexcaches'; did you mean 'indexcache'?"),

@@ -370,7 +370,7 @@ def test_the_verbs_answer_in_words_and_data(folder: Path, tmp_path: Path, capsys
     for verb in ("add", "trend", "flakes", "bisect-start", "baseline"):
         assert cli.main(["history", verb, str(folder), *more.get(verb, ())]) == 0
         said[verb] = capsys.readouterr().out
-    assert "4 runs of 1 cells" in said["add"] and WAVE in said["trend"] and "▁" in said["trend"]
+    assert "4 runs of 1 cell" in said["add"] and WAVE in said["trend"] and "▁" in said["trend"]
     assert "2 of 4" in said["flakes"] and "first bad  2026-11-25 FAIL in run r4" in said["bisect-start"]
     assert "too few to judge speed by" in said["baseline"]
     for verb in ("trend", "flakes", "bisect-start"):

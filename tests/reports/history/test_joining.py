@@ -215,7 +215,7 @@ def test_add_takes_both_parts_together(folder: Path, tmp_path: Path, capsys: pyt
     with pytest.raises(ConfigError, match="lines were lost, edited or added"):
         add_files(folder, (edited, paths[1]))
     assert cli.main(["history", "add", str(folder), *map(str, paths)]) == 0
-    assert "1 runs of 2 cells, 1 of them in parts" in capsys.readouterr().out
+    assert "1 run of 2 cells, 1 of them in parts" in capsys.readouterr().out
     (folder / NAME).unlink()
     assert runs_of(folder) == (BOTH, {})
 

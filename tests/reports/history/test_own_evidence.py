@@ -19,7 +19,7 @@ def test_an_archive_is_added_and_answers(tmp_path: Path, capsys: pytest.CaptureF
     runs = str(tmp_path / "runs")
     for _ in range(2):
         assert cli.main(["history", "add", runs, str(ARCHIVE)]) == 0
-        assert "1 runs of 38 cells" in capsys.readouterr().out
+        assert "1 run of 38 cells" in capsys.readouterr().out
     assert cli.main(["history", "trend", runs, "--cells", GRAPHS, "--name", "wave_output_throughput"]) == 0
     said = capsys.readouterr().out
     assert "327.5 tok/s" in said and "too few to judge" in said

@@ -68,9 +68,9 @@ def test_the_markdown_of_both_and_the_page_of_flakes(runs: Path, capsys: pytest.
     assert trend.startswith("# 3 numbers over time: 1 slower") and trend.count("\n| `") == 3
     assert "0.500 | slower |" in trend.splitlines()[4]
     flakes = ask("flakes", runs, "--format", "markdown", capsys=capsys)
-    assert flakes.startswith("# 1 tests that one plan answered both ways") and "1 of 7" in flakes
+    assert flakes.startswith("# 1 test that one plan answered both ways") and "1 of 7" in flakes
     page = ask("flakes", runs, "--format", "html", capsys=capsys)
-    assert '<td data-label="failed">1 of 7</td>' in page and "14.3%" in page and "FLAKY" in page
+    assert 'data-label="failed">1 of 7</td>' in page and "14.3%" in page and "FLAKY" in page
     assert ask("flakes", runs, "--cells", "*", "--format", "json", capsys=capsys).startswith("[")
 
 
@@ -79,7 +79,7 @@ def test_the_answer_goes_to_a_file_and_its_first_line_to_the_terminal(
 ) -> None:
     out = tmp_path / "new" / "trend.html"
     said = ask("trend", runs, "--name", WAVE, "--format", "html", "--out", str(out), capsys=capsys)
-    assert said == f"1 numbers over time: 1 slower\n{out}\n"
+    assert said == f"1 number over time: 1 slower\n{out}\n"
     assert "<polyline" in out.read_text(encoding="utf-8")
 
 

@@ -156,6 +156,14 @@ def test_the_answer_of_each_table_is_read_first_and_its_text_is_not_tiny(browser
     browser.resize(1280)
 
 
+def test_no_number_of_a_trend_is_broken_within(browser: Chromium, pages: Path) -> None:
+    """A ratio of 1.000 stood as 1.00 and 0 in two lines, and `ablation` as `ablati` and `on`."""
+    for page in (pages / "trend.html", cell_page(pages)):
+        browser.open(page)
+        wraps = "[...document.querySelectorAll('td.short')].map((e) => getComputedStyle(e).whiteSpace)"
+        assert set(browser.run(f"{wraps}.join(' ')").split()) == {"nowrap"}, page
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_number_of_the_matrix_is_on_the_screen(browser: Chromium, pages: Path, width: int) -> None:
     browser.resize(width)
