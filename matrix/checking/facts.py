@@ -289,6 +289,8 @@ def _draft(facts: dict[str, Any]) -> None:
     facts["draft_tokens"] = tokens if isinstance(tokens, int) and not isinstance(tokens, bool) else None
     if facts["engine"] == "vllm" and facts["draft"] and isinstance(facts["draft_tokens"], int):
         facts["verified"] = facts["draft_tokens"] + 1  # the target's own token is verified with the proposed ones
+    if isinstance(facts["dspark_block"], int):
+        facts["dspark_window"] = facts["dspark_block"] + 1
     if isinstance(facts["draft_steps"], int):
         facts["steps_plus_one"] = facts["draft_steps"] + 1
 

@@ -31,6 +31,7 @@ SOMETIMES = {
     "context_and_draft",
     "steps_plus_one",
     "verified",
+    "dspark_window",
     "partition_fits",
     "stage_starts",
     "attention_tp",
