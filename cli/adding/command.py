@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,12 +67,20 @@ def main(words: Sequence[str] | None = None) -> int:
             return 0
         wrote, told = _add_rig(options) if options.kind == "rig" else _add_entry(options.kind, options)
     except (ConfigError, HostError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{error}\n{_name_options(error, options.kind)}")
         return 2
     sys.stdout.write(f"{wrote}\n")
     if not options.dry_run:
         sys.stdout.write(f"next: {NEXT[options.kind].format(**told)}\n")
     return 0
+
+
+def _name_options(error: Exception, kind: str) -> str:
+    """Name the options for keys that are missing: the file and line of the message are of an entry that is nowhere."""
+    lost = [p.message for p in getattr(error, "problems", ()) if p.message.startswith("missing key")]
+    keys = dict.fromkeys(key for message in lost for key in re.findall(r"'(\w+)'", message))
+    named = " ".join(f"--{key.replace('_', '-')}" for key in keys)
+    return f"give {named}; glm-matrix add {kind} --help says what each takes\n" if keys else ""
 
 
 def _add_rig(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:

@@ -237,3 +237,11 @@ def test_a_rig_has_as_many_gpus_as_there_are(count: str, root: Path, capsys: pyt
     assert add(root, "rig", "--gpu", "big", "--count", count) == 2
     assert texts(root) == before
     capsys.readouterr()
+
+
+def test_keys_that_are_missing_are_named_as_options(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names the line of an entry that was taken back."""
+    assert main(["known-failure", "--id", "mine", "--symptom", "it hangs", "--root", str(root)]) == 2
+    said = capsys.readouterr().err
+    assert "give --when --fails --expect" in said and "--symptom" not in said
+    assert "glm-matrix add known-failure --help" in said
