@@ -84,15 +84,18 @@ def check_fitting(item: Item, reply: Reply, choice: Choice) -> Finding:
 
 def check_forced(item: Item, reply: Reply, choice: Choice, *, name: str, how: Strength) -> Finding:
     """Check that a call is made although no tool fits, or another than the named one does, as far as the engine
-    claims it."""
+    claims it. A model that was made to call may write on until `max_tokens`: what that cut is held to no schema."""
     allowed = {name} if choice == "named" else {tools.tool_function(t)["name"] for t in item.tools}
     made = [c.name for c in reply.tool_calls]
     wrong = [f"called {m!r}" for m in made if m not in allowed]
     if not made and not (how == "no_end" and reply.finish_reason == "length"):
         wrong.append(f"no call, finish_reason {reply.finish_reason!r}")
-    if how == "enforced":
+    cut = bool(made) and reply.finish_reason == "length"
+    if how == "enforced" and not cut:
         wrong += [w for c in reply.tool_calls for w in tools.find_invalid(item, c)]
     found = _make_finding(f"{choice}_forced", item, reply, f"a call of {' or '.join(sorted(allowed))}", wrong)
+    if cut and not wrong:
+        return replace(found, sensitive=False, detail="cut at max_tokens: held to no schema")
     if how != "ignored":
         return found
     return replace(found, ok=True, sensitive=False, detail=f"not claimed; {found.detail}".rstrip("; "))

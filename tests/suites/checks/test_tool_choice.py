@@ -83,6 +83,17 @@ def test_an_enforced_call_is_valid_under_its_schema() -> None:
     assert not tool_choice.check_forced(ASKED, calling("traffic", "{"), "named", name="traffic", how="enforced").ok
 
 
+def test_a_forced_call_that_the_limit_cut_is_held_to_no_schema() -> None:
+    # Of a question that no tool fits, the flash canary wrote digits to the end; vLLM 0.33.0 told what it had by then.
+    cut = replace(calling("traffic", '{"street": "x"}'), finish_reason="length")
+    found = tool_choice.check_forced(ASKED, cut, "named", name="traffic", how="enforced")
+    assert (found.ok, found.sensitive) == (True, False)
+    other = replace(calling("forecast", "{}"), finish_reason="length")
+    assert not tool_choice.check_forced(ASKED, other, "named", name="traffic", how="enforced").ok
+    nothing = Reply(content="and so on", finish_reason="length")
+    assert not tool_choice.check_forced(ASKED, nothing, "named", name="traffic", how="enforced").ok
+
+
 def test_without_an_end_the_limit_may_come_before_the_call() -> None:
     running = Reply(content="and so on", finish_reason="length")
     assert tool_choice.check_forced(ASKED, running, "required", name="", how="no_end").ok
