@@ -19,7 +19,7 @@ FOLDERS = [CHECKOUT / "docs" / "evidence" / name for name in ("sm90-h200", "sm90
 
 
 # Killed with their host's time before they could write a seal, as the page and its README say; no gate takes them.
-KILLED = {"older-vllm-0.26.0-speed", "older-sglang-0.5.17-speed", "sglang-0.5.17-nvfp4", "flash-full"}
+KILLED = {"older-vllm-0.26.0-speed", "older-sglang-0.5.17-speed", "sglang-0.5.17-nvfp4", "flash-full", "flash-vllm-0.33.0-full"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -47,6 +47,7 @@ GATES = {
     "sm90_h200_sglang": ("sm90-h200", ["sglang-0.5.23"]),
     "sm90_h200_older": ("sm90-h200", ["older-vllm-0.26.0", "older-sglang-0.5.17"]),
     "sm90_h200_nvfp4": ("sm90-h200", ["sglang-0.5.23-nvfp4-rest"]),
+    "sm90_h200_flash": ("sm90-h200", ["flash-vllm-0.33.0", "flash-vllm-0.33.0-chunks"]),
     "sm90x2_h200": ("sm90x2-h200", ["whole"]),
 }
 
