@@ -12,7 +12,7 @@ from cli.verb import Program
 from matrix.errors import HostError
 
 if TYPE_CHECKING:
-    from matrix.preflight.verdict import Remark
+    from matrix.preflight.checkpoints.files import CheckpointFiles
     from matrix.recommending.command import HostSurroundings
     from matrix.recommending.owned import Owned
     from matrix.recommending.ran import LastRun
@@ -90,7 +90,7 @@ def load_check() -> Program:
     from matrix.checking import command
     from reports.evidence.redact import redact_data
 
-    return Program(command.make_parser, lambda words: command.main(words, _lint_folder, redact_data))
+    return Program(command.make_parser, lambda words: command.main(words, _read_folder, redact_data))
 
 
 def load_probe() -> Program:
@@ -103,7 +103,7 @@ def load_upgrade() -> Program:
     from matrix.upgrading import command
     from reports.evidence.redact import redact_data
 
-    return Program(command.make_parser, lambda words: command.main(words, _lint_folder, redact_data))
+    return Program(command.make_parser, lambda words: command.main(words, _read_folder, redact_data))
 
 
 def load_bisect() -> Program:
@@ -116,12 +116,11 @@ def load_bisect() -> Program:
     return Program(command.make_parser, main)
 
 
-def _lint_folder(folder: Path) -> Sequence[Remark]:
-    """Lint a checkpoint's folder: read above the matrix, judged in it."""
+def _read_folder(folder: Path) -> CheckpointFiles:
+    """Read a checkpoint's folder: above the matrix, which judges what it holds."""
     from fixtures.weights.checkpoint_files import read_checkpoint
-    from matrix.preflight.checkpoint import judge_checkpoint
 
-    return judge_checkpoint(read_checkpoint(folder))
+    return read_checkpoint(folder)
 
 
 def load_recommend() -> Program:

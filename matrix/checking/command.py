@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from matrix.checking.checkpoint_findings import lint_config
 from matrix.checking.finding import CheckReport
@@ -35,6 +35,9 @@ from matrix.errors import ConfigError, Problem
 from matrix.output.command_line import CommandLine
 from matrix.preflight.verdict import Remark
 
+if TYPE_CHECKING:
+    from matrix.preflight.checkpoints.files import CheckpointFiles
+
 
 class HasExitCode(Protocol):
     """What a command over a line found."""
@@ -44,7 +47,7 @@ class HasExitCode(Protocol):
 
 
 Answer = TypeVar("Answer", bound=HasExitCode)
-LintFolder = Callable[[Path], Sequence[Remark]]
+ReadFolder = Callable[[Path], "CheckpointFiles"]  # a checkpoint's folder: JSON files and headers of its shards
 Redact = Callable[[Any], Any]  # a text or JSON data -> the same without secrets
 MAX_BYTES: Final = 1_000_000
 HUB: Final = re.compile(r"https?://.*|[\w.-]+/[\w.-]+")  # an address, or a repository's name
@@ -98,17 +101,17 @@ def add_line_options(made: argparse.ArgumentParser) -> None:
 
 
 def main(
-    arguments: Sequence[str] | None = None, lint_folder: LintFolder | None = None, redact: Redact = lambda told: told
+    arguments: Sequence[str] | None = None, read_folder: ReadFolder | None = None, redact: Redact = lambda told: told
 ) -> int:
     """Exit codes: 0 fine, 1 wrong, 2 bad usage, 3 risky or unknown.
 
-    `lint_folder` reads a checkpoint's folder whole (headers, tokenizer, template); else config.json alone is linted.
+    `read_folder` reads a checkpoint's folder whole (headers, tokenizer, template); else config.json and index are.
     `redact` removes the keys and passwords of the caller's line from whatever is printed.
     """
     return run_on_line(
         arguments,
         make_parser(),
-        lambda options, command, given: _make_report(options, command, given=given, lint_folder=lint_folder),
+        lambda options, command, given: _make_report(options, command, given=given, read_folder=read_folder),
         (render_json, lambda report, options: render_text(report)),
         redact,
     )
@@ -146,11 +149,13 @@ def redact_json(text: str, redact: Redact) -> str:
 
 
 def _make_report(
-    options: argparse.Namespace, command: list[str], *, given: bool, lint_folder: LintFolder | None = None
+    options: argparse.Namespace, command: list[str], *, given: bool, read_folder: ReadFolder | None = None
 ) -> CheckReport:
     release = parse_release(options.release) if options.release else None
-    asked = make_asked(options, lint_folder)
     commands, problems = read_commands(options, command, release, given=given)
+    if given and options.config is None:
+        options.config = _find_served_folder(commands, release)
+    asked = make_asked(options, read_folder)
     # of several engines those of the release were kept already: what is left contradicts --release
     if release is not None and commands[0].engine != release.engine:
         message = f"the command starts {commands[0].engine} ({commands[0].entry}), and --release names {release.engine}"
@@ -165,7 +170,17 @@ def _make_report(
     return CheckReport(name=_name_source(options, given=given), judgements=tuple(judged), problems=tuple(problems))
 
 
-def make_asked(options: argparse.Namespace, lint_folder: LintFolder | None = None) -> CheckRequest:
+def _find_served_folder(commands: Sequence[Command], release: AskedRelease | None) -> str | None:
+    """Return the folder of this disk that the line itself serves, where that is a checkpoint."""
+    if len(commands) != 1:
+        return None
+    asked = release or AskedRelease(engine=commands[0].engine, version="", by="")
+    named = read_settings(commands[0], asked.nearest_snapshot()).value("model")
+    # a repository's name is a relative path, too: only what has a config.json is meant
+    return named if isinstance(named, str) and named and (Path(named) / "config.json").is_file() else None
+
+
+def make_asked(options: argparse.Namespace, read_folder: ReadFolder | None = None) -> CheckRequest:
     """Build the request that the options of `add_line_options` describe, without a release.
 
     Raises:
@@ -173,13 +188,16 @@ def make_asked(options: argparse.Namespace, lint_folder: LintFolder | None = Non
     """
     rig = options.rig or options.gpus
     config, tensors, size = _checkpoint(options.config)
+    files = _read_folder(options.config, config, read_folder)
     return CheckRequest(
         host=parse_rig(rig) if rig else None,
         config=config,
-        tensors=tensors,
-        size_bytes=size,
+        # an index may be absent, and claims only what the headers of the shards have
+        tensors=tensors or (frozenset(files.tensors) if files else tensors),
+        size_bytes=size or (files.weights_bytes if files else 0),
+        json_names=_list_json(options.config),
         installed=_parse_installed(options.installed),
-        remarks=_lint_checkpoint(options.config, config, lint_folder),
+        remarks=_lint_checkpoint(config, files),
     )
 
 
@@ -214,15 +232,29 @@ def _name_source(options: argparse.Namespace, *, given: bool) -> str:
     return "the command line" if given else "standard input" if options.file == "-" else str(options.file)
 
 
-def _lint_checkpoint(
-    path: str | None, config: Mapping[str, Any] | None, lint_folder: LintFolder | None
-) -> Sequence[Remark]:
-    """Lint the folder of the checkpoint, or its config.json alone where nothing reads folders."""
-    if path is None or config is None:
-        return ()
-    if lint_folder is not None and Path(path).is_dir():
-        return lint_folder(Path(path))
-    return lint_config(config)
+def _read_folder(
+    path: str | None, config: Mapping[str, Any] | None, read_folder: ReadFolder | None
+) -> CheckpointFiles | None:
+    """Read the checkpoint's folder; None of a config.json alone, and where nothing reads folders."""
+    if path is None or config is None or read_folder is None or not Path(path).is_dir():
+        return None
+    return read_folder(Path(path))
+
+
+def _list_json(path: str | None) -> frozenset[str] | None:
+    """List the JSON files of the checkpoint's folder; None where there is only a config.json."""
+    if path is None or not Path(path).is_dir():
+        return None
+    return frozenset(entry.name for entry in Path(path).glob("*.json"))
+
+
+def _lint_checkpoint(config: Mapping[str, Any] | None, files: CheckpointFiles | None) -> Sequence[Remark]:
+    """Lint the checkpoint's files, or its config.json alone."""
+    from matrix.preflight.checkpoint import judge_checkpoint  # late: a line without --config needs none of it
+
+    if files is not None:
+        return judge_checkpoint(files)
+    return () if config is None else lint_config(config)
 
 
 def _parse_installed(texts: Sequence[str]) -> dict[str, str]:

@@ -80,6 +80,7 @@ class CheckRequest:
     config: Mapping[str, Any] | None = None
     tensors: frozenset[str] = frozenset()
     size_bytes: int = 0
+    json_names: frozenset[str] | None = None  # of the checkpoint's folder; None: not known
     installed: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     remarks: Sequence[Remark] = ()  # of the checkpoint linter about the checkpoint's files
@@ -118,7 +119,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     # CUDA_VISIBLE_DEVICES or --gpus hides some of the host: eight GPUs of which a container sees four are four
     host = _visible(asked.host, command)
     model = describe_model(_read_model_name(settings), asked.config, asked.tensors, asked.size_bytes)
-    model = replace(model, thinks_always=model.thinks_always or asked.thinks_always)
+    model = replace(model, thinks_always=model.thinks_always or asked.thinks_always, json_names=asked.json_names)
     facts = collect_facts(
         command, release, model, settings, host=host, installed=installed, extra=extra, dense=asked.dense
     )

@@ -37,6 +37,7 @@ class Model:
     thinks_always: bool = False
     assumed: frozenset[str] = field(default_factory=frozenset)  # keys that the class, not the file, gives
     tensors: frozenset[str] = field(default_factory=frozenset)
+    json_names: frozenset[str] | None = None  # of its folder; None: not known
     quantisation: Mapping[str, Any] = field(default_factory=dict)  # as the axes have it of this very checkpoint
 
 

@@ -169,13 +169,24 @@ def _against_weights(facts: Mapping[str, Any], model: Model, subject: str, line:
     """Compare the layers that select with the indexer weights that the checkpoint's index lists."""
     sharing = read_sharing(facts["config"], _keys_read(facts))
     having = {int(found[1]) for name in model.tensors if (found := INDEXER.search(name))}
-    # no tensor names (only a config.json, or no index): absence of a name would prove nothing
-    if sharing is None or not having or facts["sparse"] is not True:
+    if sharing is None or facts["sparse"] is not True:
         return
-    yield from _missing(facts, sharing, having, subject, line)
-    extra = sorted(sharing.shared & having)
-    if extra and facts["engine"] == "vllm" and decide_condition({"version": UNASKED}, facts) is True:
-        yield make_finding("sharing_layer_with_weights", facts, subject, line=line, layer=extra[0], by=sharing.by)
+    asks = facts["engine"] == "vllm" and decide_condition({"version": UNASKED}, facts) is True
+    if having:
+        yield from _missing(facts, sharing, having, subject, line)
+    # no tensor names (only a config.json): absence of a name would prove nothing, and neither does its presence
+    extra = sorted(sharing.shared & having if having else _newly_shared(facts, sharing))
+    if extra and asks:
+        told = "sharing_layer_with_weights" if having else "sharing_layer_of_unseen_weights"
+        yield make_finding(told, facts, subject, line=line, layer=extra[0], by=sharing.by)
+
+
+def _newly_shared(facts: Mapping[str, Any], sharing: Sharing) -> frozenset[int]:
+    """Layers that share by the line alone, where no name and no axis tells what their checkpoint stores."""
+    if facts["indexers_everywhere"] is True:  # told of these checkpoints with more certainty
+        return frozenset()
+    stated = read_sharing(facts["file_config"])
+    return sharing.shared - (stated.shared if stated is not None else frozenset())
 
 
 def _missing(

@@ -17,7 +17,7 @@ from typing import Final
 
 from matrix.checking.command import (
     LineParser,
-    LintFolder,
+    ReadFolder,
     Redact,
     add_line_options,
     make_asked,
@@ -69,7 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(
-    arguments: Sequence[str] | None = None, lint_folder: LintFolder | None = None, redact: Redact = lambda told: told
+    arguments: Sequence[str] | None = None, read_folder: ReadFolder | None = None, redact: Redact = lambda told: told
 ) -> int:
     """Exit codes: 0 safe, 1 does not start or answers wrongly, 2 bad usage, 3 risky or unknown.
 
@@ -78,19 +78,19 @@ def main(
     return run_on_line(
         arguments,
         make_parser(),
-        lambda options, command, given: _make_report(options, command, given=given, lint_folder=lint_folder),
+        lambda options, command, given: _make_report(options, command, given=given, read_folder=read_folder),
         (render_json, lambda report, options: render_text(report, everything=options.all)),
         redact,
     )
 
 
 def _make_report(
-    options: argparse.Namespace, command: list[str], *, given: bool, lint_folder: LintFolder | None
+    options: argparse.Namespace, command: list[str], *, given: bool, read_folder: ReadFolder | None
 ) -> UpgradeReport:
     # a file of that name wins: the user sees it in the folder, and a cell's id is never meant to be one
     if not given and options.file and CELL.fullmatch(options.file) and not Path(options.file).exists():
         return UpgradeReport(comparisons=(_of_cell(options),))
-    asked = make_asked(options, lint_folder)
+    asked = make_asked(options, read_folder)
     named = [_find_release(text, word) for text, word in _sides(options) if not _bare(text)]
     commands, problems = read_commands(options, command, named[0] if named else None, given=given)
     found = tuple(_of_line(c, options, asked) for c in commands)

@@ -72,7 +72,8 @@ def _make_shape(name: str, needs: str, pattern: str, *, in_name: bool = False) -
 
 
 _TOKENS = (
-    r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|nvapi-[\w-]{16,}|hf_[A-Za-z0-9]{20,}"
+    r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}(?:\.\w+){0,3}|nvapi-[\w-]{16,}"
+    r"|(?:hf_(?:(?:oauth|app|jwt|org)_)?|api_org_)[A-Za-z0-9]{20,}|\w[\w.~-]{2}\dQ~[\w.~-]{30,}"
     r"|sk-[A-Za-z0-9_-]{16,}|(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}|xox[abeprs]-[\w-]{10,}|xapp-[\w-]{10,}"
     r"|AIza[\w-]{30,}|ya29\.[\w-]{16,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{30,}|dckr_pat_[\w-]{16,}|dapi[0-9a-f]{32}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|gsk_[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|xai-[\w-]{20,}|hvs\.[\w-]{20,}"
@@ -84,13 +85,15 @@ _TOKENS = (
     r"|bnZhcGkt[\w+/=-]{16,}|JG9hdXRodG9rZW46[\w+/=-]{8,}"  # base64 of an NGC key, and of docker's login with one
 )
 _LEADS = (
-    "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- nvapi- hf_ sk- _live_ _test_ xox xapp- aiza ya29. npm_ pypi- dckr_pat_"
-    " dapi sg. gsk_ r8_ xai- hvs. dop_v1_ shpat_ age-secret-key atatt lin_api_ fw_ tgp_ pplx- cfut_ cfat_ rpa_ glsa_"
+    "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- nvapi- hf_ api_org_ q~ sk- _live_ _test_ xox xapp- aiza ya29. npm_ pypi-"
+    " dckr_pat_ dapi sg. gsk_ r8_ xai- hvs. dop_v1_ shpat_ age-secret-key atatt lin_api_ fw_ tgp_ pplx- cfut_ cfat_ rpa_ glsa_"
     " glc_ glrt- gldt- glcbt- glft- glsoat- glagent- glimt- glptt- gloas- glffct- glwt- whsec_ pul- tskey- sntry nrak-"
     " wandb_v1_ csk- secret_ hvb. bnzhcgkt jg9hdxrodg9rzw46"
 )
 # A terminal or a log may end the line inside of a token: what goes on has letters of both cases and a digit.
 _MIXED = r"(?=[A-Za-z0-9_-]{0,80}[a-z])(?=[A-Za-z0-9_-]{0,80}[A-Z])(?=[A-Za-z0-9_-]{0,80}\d)[A-Za-z0-9_-]{8,}"
+# Behind a header's value only: a line of its own that nothing else could be.
+_GOES_ON = rf"(?-i:(?:\\?\r?\n[ \t]{{0,40}}{_MIXED}(?=[\s\"',}}\]]|\Z)){{0,4}})"
 _BROKEN_LEADS = "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- nvapi- hf_ sk- npm_ gsk_ dckr_pat_"
 _BROKEN = (
     r"(?:gh[pousr]_|github_pat_|glpat-|nvapi-|hf_|sk-(?:proj-|ant-|or-)?|npm_|gsk_|dckr_pat_)"
@@ -114,7 +117,8 @@ SHAPES: Final = (
     _make_shape(
         "password of a login",
         "sshpass login",
-        r"(?:\bsshpass\s+-p\s?|\blogin\b[^\n]{0,120}?\s-p[ =]?)(?P<s1>[^\s-]\S*)",
+        r"(?:\bsshpass\s+-p\s?|\blogin\b[^\n]{0,120}?\s-p[ =]?)(?P<s1>[^\s-]\S*)"
+        r"|\bwandb\s+login\s(?:[^\n]{0,60}\s)?(?P<s2>[0-9a-f]{40})\b",
     ),
     _make_shape(
         "AWS key",
@@ -127,7 +131,7 @@ SHAPES: Final = (
         "Authorization",
         "authorization",
         r"(?i)\b(?:proxy-)?authorization[\"']?\s*[:=,]\s*(?:b(?=[\"']))?[\"']?"
-        r"(?:(?:bearer|basic|token|digest|apikey)\s+)?(?P<s1>[^\s\"',}\]]+)",
+        rf"(?:(?:bearer|basic|token|digest|apikey)\s+)?(?P<s1>[^\s\"',}}\]]+{_GOES_ON})",
     ),
     _make_shape(
         "curl's user", "-u --user", r"(?<![\w-])(?:-u|--user)[= ]\s*[\"']?[^\s:\"']{1,80}:(?!\d+\b)(?P<s1>[^\s\"']+)"
@@ -139,7 +143,7 @@ SHAPES: Final = (
         r"(?i)(?<![A-Za-z0-9_])token[\"']?\s?[:=]\s?[\"']?(?=[\w.-]{0,80}\d)(?=[\w.-]{0,80}[A-Za-z])(?P<s1>[\w.-]{20,})",
         in_name=True,
     ),
-    _make_shape("bearer", "bearer", r"(?i)\bbearer\s+(?P<s1>[A-Za-z0-9._~+/=-]{8,})"),
+    _make_shape("bearer", "bearer", rf"(?i)\bbearer\s+(?P<s1>[A-Za-z0-9._~+/=-]{{8,}}{_GOES_ON})"),
     _make_shape("basic", "basic", r"(?i)\bbasic\s+(?P<s1>(?=[A-Za-z0-9+/]*[0-9+/=])[A-Za-z0-9+/]{8,}={0,2})(?![\w+/])"),
     _make_shape("cookie", "cookie", r"(?i)\b(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?(?P<s1>[^\s\"'][^\r\n\"']*)"),
     _make_shape("URL password", "://", r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?P<s1>[^/\s\"'<>]{1,400})@"),
@@ -168,7 +172,7 @@ SHAPES: Final = (
     _make_shape(
         "name with a quoted value",
         _NAMED,
-        rf"(?i){_BEGINS}{_SMALL}(?:\\?[\"'])?\s*\]?{_JOIN}\s*[\[(]?\s*[bf]?(?P<p>\\?[\"'])(?!\*+[\"'\\])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)",
+        rf"(?i){_BEGINS}{_SMALL}(?:\\{{0,7}}[\"'])?\s*\]?{_JOIN}\s*[\[(]?\s*[bf]?(?P<p>\\{{0,7}}[\"'])(?!\*+[\"'\\])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)",
         in_name=True,
     ),
     _make_shape(

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fixtures.weights.checkpoint_files import read_checkpoint
 from matrix.checking.command import main
 from matrix.checking.judge import CheckRequest, judge_command
 from matrix.checking.launchers import Command
@@ -20,9 +21,13 @@ from matrix.checking.rigs import parse_rig
 from matrix.checking.settings import read_kinds
 from matrix.checking.sharing import read_sharing, stage_starts
 from matrix.checking.variables import words_of
-from matrix.preflight.verdict import Remark
+from matrix.checkout import CHECKOUT
+from matrix.preflight.checkpoints.files import CheckpointFiles, Shard
 
 FINE = ["--rig", "sm90x8", "--release", "sglang==0.5.17", "--", "sglang", "serve", "--model-path", "zai-org/GLM-5-FP8"]
+
+
+CANARY = CHECKOUT / "fixtures" / "canary" / "hf"
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
@@ -159,6 +164,42 @@ def test_the_weights_speak_against_the_pattern(tmp_path: Path, capsys: pytest.Ca
     assert "sharing_layer_with_weights" in {f["id"] for f in data["commands"][0]["findings"]}
 
 
+@pytest.mark.parametrize(
+    ("override", "first"), [("index_topk_pattern FSFS", "Layer 1 shares"), ("index_topk_freq 2", "Layer 2 shares")]
+)
+def test_headers_speak_against_sharing_where_no_index_does(
+    override: str, first: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One shard has no index: on one H200 such a start of 0.33.0 ended with a KeyError at the indexer of the layer."""
+    words = ["--rig", "sm90x1", "--release", "vllm==0.33.0"]
+    line = ["--", "vllm", "serve", str(CANARY), *f"--hf-overrides.{override}".split()]
+    for named in ([], ["--config", str(CANARY)]):
+        assert main(["--json", *words, *named, *line], read_checkpoint) == 1
+        (found,) = [f for f in json.loads(capsys.readouterr().out)["commands"][0]["findings"] if f["level"] == "wrong"]
+        assert found["id"] == "sharing_layer_with_weights"
+        assert found["cause"].startswith(first)
+
+
+def test_without_tensor_names_sharing_by_the_line_is_a_risk(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--rig", "sm90x1", "--release", "vllm==0.33.0", "--config", str(CANARY / "config.json")]
+    line = ["--", "vllm", "serve", "/w", "--hf-overrides.index_topk_pattern"]
+    _, data = run_json(capsys, *words, *line, "FSFS")
+    assert data["commands"][0]["verdict"] == "risky"
+    assert "sharing_layer_of_unseen_weights" in {f["id"] for f in data["commands"][0]["findings"]}
+    # nobody shares, and 0.26.0 asks whether there is an indexer
+    for more in ([*words, *line, "FFFF"], ["--release", "vllm==0.26.0", *words[:2], *words[4:], *line, "FSFS"]):
+        _, data = run_json(capsys, *more)
+        assert "sharing_layer_of_unseen_weights" not in {f["id"] for f in data["commands"][0]["findings"]}
+
+
+def test_the_folder_that_a_file_of_lines_serves_is_not_taken_for_one_of_this_disk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.sh").write_text(f"vllm serve {CANARY}")
+    _, data = run_json(capsys, "--rig", "sm90x1", "--release", "vllm==0.33.0", str(tmp_path / "run.sh"))
+    assert data["commands"][0]["model"].endswith("(assumed)")
+
+
 def test_a_line_of_which_a_part_waits_is_fine_so_far(capsys: pytest.CaptureFixture[str]) -> None:
     """The memory of `sm100x2` is not known, and two GPUs may be too few for these weights."""
     words = ["--release", "vllm==0.33.0", "--", "vllm", "serve", "zai-org/GLM-5-FP8", "-tp"]
@@ -200,18 +241,15 @@ def test_a_folder_is_linted_by_who_can_read_it(tmp_path: Path, capsys: pytest.Ca
     words += ["--", "vllm", "serve", "/w"]
     seen: list[Path] = []
 
-    def lint(folder: Path) -> list[Remark]:
+    def read(folder: Path) -> CheckpointFiles:
         seen.append(folder)
-        fact = "a shard is cut off; the load stops. Remedy: download it anew"
-        return [Remark(level="error", kind="shard_size", where="checkpoint", subject="a", message=fact)]
+        return CheckpointFiles(config={}, shards={"a.safetensors": Shard(0, problem="it is a web page")})
 
-    assert main(words, lint) == 1
-    found = next(f for f in json.loads(capsys.readouterr().out)["commands"][0]["findings"] if f["level"] == "wrong")
-    assert (found["cause"], found["consequence"], found["remedy"]) == (
-        "a shard is cut off.",
-        "The load stops.",
-        "Download it anew.",
-    )
+    assert main(words, read) == 1
+    told = json.loads(capsys.readouterr().out)["commands"][0]["findings"]
+    found = next(f for f in told if f["id"] == "checkpoint_shard_header")
+    assert (found["subject"], found["level"]) == (["checkpoint a.safetensors"], "wrong")
+    assert "web page" in found["cause"]
     assert seen == [tmp_path]
 
 

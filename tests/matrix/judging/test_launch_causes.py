@@ -97,6 +97,19 @@ def traceback(exception: str, prefix: str = "") -> str:
         ("Fatal Python error: Segmentation fault", "segfault"),
         ("NotImplementedError: speculative decoding with this draft model is not supported", "draft_model"),
         ("supervisor: cannot start /env/bin/vllm: No such file or directory", "no_program"),
+        ("mpirun noticed that process rank 3 with PID 0 on node h exited on signal 9 (Killed).", "killed"),
+        ("mpirun noticed that process rank 3 with PID 0 on node h exited on signal 11.", "segfault"),
+        ("mpirun noticed that process rank 3 with PID 0 on node h exited on signal 4.", "illegal_instruction"),
+        ("Illegal instruction (core dumped)", "illegal_instruction"),
+        ("bash: line 1: 77 Illegal instruction (core dumped) llama-server", "illegal_instruction"),
+        ("RuntimeError: CUDA error: an illegal instruction was encountered", "illegal_memory_access"),
+        ("ptxas fatal   : Value 'sm_120a' is not defined for option 'gpu-name'", "no_kernel"),
+        ("nvcc fatal   : Unsupported gpu architecture 'compute_120a'", "no_kernel"),
+        ("Error: Invalid value for '--backend': 'foo' is not one of 'pytorch', 'tensorrt'.", "refused_flag"),
+        ("Error: Missing option '--model'.", "refused_flag"),
+        ("Error: Option '--tp_size' requires an argument.", "refused_flag"),
+        ("OSError: You are trying to access a gated repo.", "hub_refused"),
+        ("huggingface_hub.errors.RepositoryNotFoundError: 401 Client Error.", "hub_refused"),
         ("ValueError: 9.5 GiB KV cache is needed, which is larger than the available KV cache memory", "no_kv_room"),
     ],
 )
@@ -161,6 +174,13 @@ def test_a_parents_exception_is_told_only_where_there_is_no_other() -> None:
         )
     assert found(parent, "vllm").line.startswith("RuntimeError: Engine core")
     assert found(parent, "vllm").id == UNKNOWN
+
+
+def test_what_ray_says_of_a_dead_worker_is_told_only_where_nobody_says_why() -> None:
+    ray = "ray.exceptions.WorkerCrashedError: The worker died unexpectedly while executing this task."
+    cause = found(f"{traceback(ray)}\nworker 3 terminated, exitcode: -9", "vllm")
+    assert cause.id == "killed"
+    assert found(traceback(ray), "vllm").line == ray
 
 
 def test_who_waited_is_not_who_failed() -> None:

@@ -52,6 +52,13 @@ FORMS = [
     f"Ocp-Apim-Subscription-Key: {S}",
     f'{{"api_key": "{S}"}}',
     f'{{\\"api_key\\": \\"{S}\\"}}',
+    f'"{{\\\\\\"access_token\\\\\\": \\\\\\"{S}\\\\\\"}}"',
+    f"Authorization: Bearer abcdefgh\n{S}",
+    f"got Bearer abcdefgh\r\n  {S}\r\nHost: h",
+    f"hf_app_{S}{S}",
+    f"api_org_{S}{S}",
+    f"client secret abc8Q~{S}{S} refused",
+    f"glpat-{S}.01.{S}",
     f"apiKey: '{S}'",
     f"client_secret={S}",
     f"ServerArgs(host='0.0.0.0', api_key='{S}', admin_api_key=None)",
@@ -153,6 +160,16 @@ def test_no_form_lets_the_secret_through(form: str) -> None:
 )
 def test_both_halves_of_a_cloud_key_go(form: str) -> None:
     assert AWS not in redact.redact_text(form) and "IOSFODNN" not in redact.redact_text(form)
+
+
+def test_the_key_behind_a_login_goes_and_a_digest_elsewhere_stays() -> None:
+    assert HEX not in redact.redact_text(f"+ wandb login --relogin {HEX}")
+    assert HEX in redact.redact_text(f"commit {HEX}")
+
+
+def test_what_follows_a_headers_value_stays() -> None:
+    behind = "Content-Length: 12\nX-Request-Id2: Ab1\nGPU memory 80GiB"
+    assert behind in redact.redact_text(f"Authorization: Bearer {S}\n{behind}")
 
 
 @pytest.mark.parametrize("form", FORMS)
