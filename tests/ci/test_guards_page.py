@@ -12,8 +12,9 @@ from matrix.checking.rules import read_book, read_checks
 from matrix.preflight.guards import read_guards
 
 
-@pytest.mark.parametrize(("engine", "told"), [("sglang", 429), ("vllm", 182), ("trtllm", 36)])
+@pytest.mark.parametrize(("engine", "told"), [("sglang", 429), ("vllm", 181), ("trtllm", 36)])
 def test_what_ends_a_start_and_is_told_may_only_grow(engine: str, told: int) -> None:
+    # 182 once: that vLLM's class of GLM-5 takes no adapters was told, and is wrong (served with them on an H200)
     assert Counter(p.why for p in place_guards(engine) if p.guard.does == "stops")[TOLD] >= told
 
 
