@@ -85,11 +85,10 @@ _TOKENS = (
     r"|bnZhcGkt[\w+/=-]{16,}|JG9hdXRodG9rZW46[\w+/=-]{8,}"  # base64 of an NGC key, and of docker's login with one
 )
 _LEADS = (
-    "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- nvapi- hf_ api_org_ q~ sk- _live_ _test_ xox xapp- aiza ya29. npm_"
-    " pypi- dckr_pat_ dapi sg. gsk_ r8_ xai- hvs. dop_v1_ shpat_ age-secret-key atatt lin_api_ fw_ tgp_ pplx- cfut_"
-    " cfat_ rpa_ glsa_"
-    " glc_ glrt- gldt- glcbt- glft- glsoat- glagent- glimt- glptt- gloas- glffct- glwt- whsec_ pul- tskey- sntry nrak-"
-    " wandb_v1_ csk- secret_ hvb. bnzhcgkt jg9hdxrodg9rzw46"
+    "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- nvapi- hf_ api_org_ q~ sk- _live_ _test_ xox xapp- aiza ya29."
+    " npm_ pypi- dckr_pat_ dapi sg. gsk_ r8_ xai- hvs. dop_v1_ shpat_ age-secret-key atatt lin_api_ fw_ tgp_ pplx-"
+    " cfut_ cfat_ rpa_ glsa_ glc_ glrt- gldt- glcbt- glft- glsoat- glagent- glimt- glptt- gloas- glffct- glwt-"
+    " whsec_ pul- tskey- sntry nrak- wandb_v1_ csk- secret_ hvb. bnzhcgkt jg9hdxrodg9rzw46"
 )
 # A terminal or a log may end the line inside of a token: what goes on has letters of both cases and a digit.
 _MIXED = r"(?=[A-Za-z0-9_-]{0,80}[a-z])(?=[A-Za-z0-9_-]{0,80}[A-Z])(?=[A-Za-z0-9_-]{0,80}\d)[A-Za-z0-9_-]{8,}"
