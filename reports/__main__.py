@@ -2,10 +2,8 @@
 
     glm-matrix report --policy ci/gates/cpu.yaml     everything below at once; what `make matrix` prints
     glm-matrix table                                 the verdict table in the terminal
-    glm-matrix table --markdown                      the same as Markdown, e.g. for a pull request
     glm-matrix html --out reports/out/index.html     an index and a page for each cell, with every failing reply
-    glm-matrix gate --policy ci/gates/cpu.yaml       green or red, with a sentence for each reason; report and
-                                                            gate write it as JUnit too (gate.junit.xml), for CI
+    glm-matrix gate --policy ci/gates/cpu.yaml       green or red, each reason in a sentence, and as JUnit for CI
     glm-matrix predictions                           cells that differ in one feature: as predicted?
     glm-matrix ablation                              MTP's speed-up, chunked prefill's ITL: with over without
     glm-matrix replay EVIDENCE.jsonl                 judge its kept replies again, without an engine, and compare
@@ -22,8 +20,7 @@
     glm-matrix redact reports/out/logs               secrets in files of a run that was killed, before an upload
 
 Evidence defaults to reports/out/evidence.jsonl; give several files after --evidence to judge several jobs as one.
-Exit codes: 0 green, 1 red (a test, gate or diff that got worse), 2 bad input (each problem with file:line), 3 a diff
-that cannot be decided.
+Exit codes: 0 green, 1 red (or worse, in a diff), 2 bad input (with file:line), 3 a diff that cannot be decided.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ from matrix.preflight.checkpoints.files import CheckpointFiles, Shard
 
 FINE = ["--rig", "sm90x8", "--release", "sglang==0.5.17", "--", "sglang", "serve", "--model-path", "zai-org/GLM-5-FP8"]
 
-
 CANARY = CHECKOUT / "fixtures" / "canary" / "hf"
 
 
@@ -186,7 +185,6 @@ def test_without_tensor_names_sharing_by_the_line_is_a_risk(capsys: pytest.Captu
     _, data = run_json(capsys, *words, *line, "FSFS")
     assert data["commands"][0]["verdict"] == "risky"
     assert "sharing_layer_of_unseen_weights" in {f["id"] for f in data["commands"][0]["findings"]}
-    # nobody shares, and 0.26.0 asks whether there is an indexer
     for more in ([*words, *line, "FFFF"], ["--release", "vllm==0.26.0", *words[:2], *words[4:], *line, "FSFS"]):
         _, data = run_json(capsys, *more)
         assert "sharing_layer_of_unseen_weights" not in {f["id"] for f in data["commands"][0]["findings"]}
@@ -246,11 +244,8 @@ def test_a_folder_is_linted_by_who_can_read_it(tmp_path: Path, capsys: pytest.Ca
         return CheckpointFiles(config={}, shards={"a.safetensors": Shard(0, problem="it is a web page")})
 
     assert main(words, read) == 1
-    told = json.loads(capsys.readouterr().out)["commands"][0]["findings"]
-    found = next(f for f in told if f["id"] == "checkpoint_shard_header")
-    assert (found["subject"], found["level"]) == (["checkpoint a.safetensors"], "wrong")
-    assert "web page" in found["cause"]
-    assert seen == [tmp_path]
+    told = {f["id"]: f for f in json.loads(capsys.readouterr().out)["commands"][0]["findings"]}
+    assert "web page" in told["checkpoint_shard_header"]["cause"] and seen == [tmp_path]
 
 
 @pytest.mark.parametrize(

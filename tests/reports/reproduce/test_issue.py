@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from reports.reproduce.issue import make_issue
-from tests.reports.reproduce.test_reproduce import read, write_evidence
+from tests.reports.reproduce.test_reproduce import read
+from tests.reports.reproduce.world import write_evidence
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from matrix.errors import HostError
 from reports.reproduce.judge import decide_word
 from tests.reports import world
-from tests.reports.reproduce.test_reproduce import NODE, WHO
+from tests.reports.reproduce.world import NODE, WHO
 from tests.reports.world import PLAIN, Json
 
 FACTS: Json = {
