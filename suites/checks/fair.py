@@ -90,8 +90,8 @@ def count_overtakes(result: Result) -> dict[int, int]:
 def check_abreast(result: Result) -> Finding:
     """Check that no reply is made at half of the pace of those that are made beside it, or slower."""
     # What lies between two chunks that came closer than the client's loop is late is the client's and the host's.
-    least_s = find_largest([LEAST_STEP_S, result.get("client_loop_lag_p99_ms", 0.0) / 1000])
-    paces = [*_compare_paces([*_read_served(result)], least_s)]
+    late_s = result.get("client_loop_lag_p99_ms", 0.0) / 1000
+    paces = [*_compare_paces([*_read_served(result)], late_s)]
     worst = find_largest((times for _, times in paces), default=1.0)
     slow = [f"request {number} took {times:.1f} times as long a chunk" for number, times in paces if not times < CRAWLS]
     return Finding(
@@ -105,18 +105,18 @@ def check_abreast(result: Result) -> Finding:
     )
 
 
-def _compare_paces(served: Sequence[_Served], least_s: float) -> Iterator[tuple[int, float]]:
-    """Yield how much longer each reply took a chunk than those that were mostly made while it was, and that had a
-    pace: at least `least_s` a chunk."""
+def _compare_paces(served: Sequence[_Served], late_s: float) -> Iterator[tuple[int, float]]:
+    """Yield how much longer each reply took a chunk than those that were mostly made while it was, or than `late_s`
+    where they took less."""
     told = [each for each in served if len(each.gaps) >= FEWEST_GAPS]
-    paced = [each for each in told if statistics.fmean(each.gaps) >= least_s]
+    paced = [each for each in told if statistics.fmean(each.gaps) >= LEAST_STEP_S]
     for each in told:
         beside = [other for other in paced if other is not each and _share_within(other.decoding, each.decoding) >= 0.5]
         if beside:
-            yield each.number, _measure_lag(each.gaps, [other.gaps for other in beside])
+            yield each.number, _measure_lag(each.gaps, [other.gaps for other in beside], late_s)
 
 
-def _measure_lag(own: Sequence[float], beside: Sequence[Sequence[float]]) -> float:
+def _measure_lag(own: Sequence[float], beside: Sequence[Sequence[float]], late_s: float) -> float:
     """Return how many times as long the gaps are, by the measure that says less: one pause (a preemption) moves the
     mean alone, chunks that come in bursts the median alone."""
     mine = statistics.median(own), statistics.fmean(own)
@@ -124,7 +124,7 @@ def _measure_lag(own: Sequence[float], beside: Sequence[Sequence[float]]) -> flo
         statistics.median(statistics.median(gaps) for gaps in beside),
         statistics.median(statistics.fmean(gaps) for gaps in beside),
     )
-    return find_smallest(a / find_largest([LEAST_GAP_S, b]) for a, b in zip(mine, theirs, strict=True))
+    return find_smallest(a / find_largest([LEAST_GAP_S, late_s, b]) for a, b in zip(mine, theirs, strict=True))
 
 
 def _share_within(inner: Span, outer: Span) -> float:
