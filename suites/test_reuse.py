@@ -15,9 +15,9 @@ from fixtures.banks.item import Item
 from fixtures.client.client import Client
 from matrix.model import Cell
 from reports.evidence.finding import Finding
-from suites.asking import lengths
+from suites.asking import edits, lengths
 from suites.asking.contract import EngineHandle, EvidenceSink, PlanSettings, expect_ok
-from suites.asking.depth import Depth
+from suites.asking.depth import POOL, Depth
 from suites.asking.talk import TOP, AskedTurn, ask_turn, hold_talk
 from suites.checks import answer, company, isolation, protocol, reuse
 from suites.measure.host_tier import keep_prefix
@@ -32,6 +32,8 @@ HALF_READ = 880
 PATIENCE_S = 0.05  # of who hangs up: a prompt beyond index_topk takes longer on a CPU, and on a GPU with big weights
 # Ranks with caches of their own take requests in turn, or pages are as many times larger as ranks share them.
 SPREAD = frozenset({"dp_attention", "decode_context_parallel", "decode_context_parallel_4"})
+LEFT_AFTER, LEFT_TOKENS = 3, 256  # chunks; more tokens than those, so that there is something to leave
+TOLD_CACHED, CACHED_TOKENS = 890, 144  # more than two pages of the canary's
 NO_CACHE = "no_prefix_cache"  # the feature whose cells keep nothing; its proof says so
 
 
@@ -75,6 +77,58 @@ def test_a_prefix_that_was_left_half_read_is_no_prefix(
         evidence,
         _leave_half_read(cell, client, [bank.needle(tokens=tokens, depth=0.5, trial=HALF_READ + n) for n in range(2)]),
     )
+
+
+@pytest.mark.from_depth("full")
+def test_a_talk_goes_on_behind_a_turn_that_was_left(
+    *, cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """The user stops a turn in its middle and says the next thing: a server that keeps a talk's state must not have
+    lost what stands before (sglang#36475), and the next turns give what computed prompts give."""
+    stories = bank.long_generation(1)
+    talks = [(item, story) for item in bank.recall(depth.fields) for story in stories]
+    expect_ok(evidence, (found for talk in talks for found in _go_on_behind_left(cell, client, *talk)))
+
+
+@pytest.mark.from_depth("full")
+def test_reads_a_turn_that_was_edited(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """Talks that end alike and differ in one word of an earlier turn, as where a user edits it: each is answered by its
+    own words, and the first one again as before."""
+    expect_ok(evidence, _ask_edited(client, edits.pair_talks(bank.recall(POOL))[: depth.fields]))
+
+
+@pytest.mark.from_depth("full")
+def test_tells_in_streams_what_was_cached(*, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """`usage` of a stream tells cached tokens as that of a whole reply does: agents that stream are billed by it."""
+    items = [bank.needle(tokens=CACHED_TOKENS, depth=0.5, trial=TOLD_CACHED + n) for n in range(depth.fields)]
+    expect_ok(evidence, (_compare_cached(client, item) for item in items))
+
+
+def _go_on_behind_left(cell: Cell, client: Client, item: Item, story: Item) -> Iterator[Finding]:
+    *told, question = item.messages
+    first = replace(item, messages=(*told, story.messages[-1]))
+    left = client.ask(first, stream=True, leave_after=LEFT_AFTER, max_tokens=LEFT_TOKENS)
+    said = {"role": "assistant", "content": left.content or left.reasoning or "Once"}
+    talk = replace(item, id=f"{item.id}.left", messages=(*first.messages, said, question))
+    warm = [client.ask(talk, top_logprobs=TOP)]
+    client.ask(first, stream=True, leave_after=LEFT_AFTER, max_tokens=LEFT_TOKENS)
+    warm.append(client.ask(talk, top_logprobs=TOP))
+    cold = client.ask(talk, top_logprobs=TOP, extra=bypass_prefix_cache(client, cell.engine.dialect))
+    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
+    for reply in warm:
+        yield company.check_same_answer(talk, [cold], reply, check="reuse.left_turn", tie=tie)
+
+
+def _ask_edited(client: Client, pairs: Sequence[tuple[Item, Item]]) -> Iterator[Finding]:
+    for pair in pairs:
+        for item in (*pair, pair[0]):
+            yield answer.check_answer(item, client.ask(item), check="reuse.edited")
+
+
+def _compare_cached(client: Client, item: Item) -> Finding:
+    client.ask(item, max_tokens=1)
+    whole, streamed = (client.ask(item, max_tokens=1, stream=stream) for stream in (False, True))
+    return reuse.check_told_cached(item, streamed, whole)
 
 
 def _leave_half_read(cell: Cell, client: Client, items: Sequence[Item]) -> Iterator[Finding]:

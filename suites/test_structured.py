@@ -19,8 +19,10 @@ from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import constraints
 from suites.asking.contract import EvidenceSink, expect_ok
-from suites.asking.depth import Depth
+from suites.asking.depth import POOL, Depth
+from suites.asking.surfaces import ask_surface, keep_first_turns
 from suites.checks import arguments
+from suites.checks import thinking as checks
 
 pytestmark = [
     pytest.mark.structured,
@@ -88,10 +90,19 @@ def test_obeys_its_own_schema_beside_others(
 
 
 @pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_obeys_a_json_schema_over_responses(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """`text.format` of /v1/responses, whole and streamed: it is built of its own request, and its grammar has not been
+    bound there while chats obeyed theirs (vllm#44012)."""
+    expect_ok(evidence, _check_responses(cell, client, keep_first_turns(bank.facts(POOL))[: min(1, depth.structured)]))
+
+
+@pytest.mark.for_cells(claims=["separate_thoughts"])
 def test_obeys_a_json_schema_after_thinking(
     *, cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
-    """The thought is free and the answer is not: grammars have begun too early, and never."""
+    """The thought is free and the answer is not: grammars have begun too early, and never, and have left no thought."""
     expect_ok(evidence, _check_schemas(cell, client, bank.facts(depth.structured), thinking=True))
 
 
@@ -121,6 +132,7 @@ def test_answers_with_one_of_the_choices(
 def _check_schemas(
     cell: Cell, client: Client, items: Sequence[Item], *, thinking: bool = False, first_streamed: bool = False
 ) -> Iterator[Finding]:
+    replies: list[Reply] = []
     for item in items:
         for i, schema in enumerate(SCHEMAS, start=int(first_streamed)):
             reply = client.ask(
@@ -130,7 +142,10 @@ def _check_schemas(
                 stream=bool(i % 2),
                 extra=constraints.schema_fields(schema),
             )
+            replies.append(reply)
             yield _check_schema(cell, item, reply, schema)
+    if thinking:  # a grammar that begins too early switches it off (vllm#47027)
+        yield checks.check_separated(replies)
 
 
 def _check_schema(cell: Cell, item: Item, reply: Reply, schema: Json) -> Finding:
@@ -139,6 +154,17 @@ def _check_schema(cell: Cell, item: Item, reply: Reply, schema: Json) -> Finding
     # canary may take spaces to its last token (seen on H200): what it wrote obeys, and tells nothing more.
     spaces = cell.checkpoint.canary and arguments.is_cut_in_spaces(reply)
     return replace(found, ok=True, sensitive=False, detail="cut in spaces") if spaces else found
+
+
+def _check_responses(cell: Cell, client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    # These routes have no switch for thinking, so the template thinks as it does by default.
+    room, claimed = ROOM_TOKENS + THOUGHT_TOKENS, cell.engine.dialect in constraints.FORMS_RESPONSES
+    for item in items:
+        for stream, schema in enumerate(SCHEMAS):
+            extra = {"text": {"format": constraints.name_schema(schema)}}
+            reply = ask_surface(client, "responses", item, max_tokens=room, stream=bool(stream), extra=extra)
+            found = arguments.check_json(item, reply, schema, check="structured.responses")
+            yield found if claimed else replace(found, ok=True, sensitive=False, detail=f"not claimed; {found.detail}")
 
 
 def _check_objects(client: Client, items: Sequence[Item]) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from fixtures.client.client import Client
 from fixtures.client.reply import Reply
 from matrix.model import Cell
 from reports.evidence.finding import Finding
+from suites.asking.company import numbers_streams
 from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
 from suites.checks import isolation, protocol, thinking, tools
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.thinking]
 
 MARKER_TOKENS = 64
 MARKER_TRIALS = 900  # apart from those of the other suites
+TOP = 5
 CUT_TOKENS = 3  # inside every thought
 NEAR_S = 0.02  # between two arrivals
 Check = Callable[[Item, Reply], Finding]
@@ -83,6 +85,25 @@ def test_obeys_a_budget_inside_the_thought(client: Client, bank: Bank, evidence:
 
 
 @pytest.mark.from_depth("full")
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_stops_in_the_answer_behind_a_thought(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """A stop string that the answer alone holds ends the answer and keeps the thought; one that the thought holds is
+    never sent with it, whether it ends there or not (vllm#52599)."""
+    expect_ok(evidence, _stop_behind_thoughts(client, bank.facts(max(1, depth.thinking // 2))))
+
+
+@pytest.mark.from_depth("full")
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_numbers_the_thought_of_a_stream(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """Streams have lost the logprobs of every chunk that carried a thought (sglang#26778)."""
+    if not numbers_streams(cell):
+        pytest.skip("NOT_EVIDENCE: this launch's streams have logprobs of some tokens only, thoughts or not")
+    expect_ok(evidence, (_count_numbers(client, item) for item in bank.facts(max(1, depth.thinking // 2))))
+
+
+@pytest.mark.from_depth("full")
 @pytest.mark.for_cells(claims=["thinking_switch"])
 def test_obeys_the_thinking_switch(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Off means off, also right after a request with thinking on."""
@@ -121,6 +142,20 @@ def _judge_items(client: Client, items: Sequence[Item], check: Check) -> Iterato
 def _compare_both_ways(client: Client, item: Item) -> Finding:
     streamed, whole = (client.ask(item, thinking=True, stream=stream) for stream in (True, False))
     return tools.check_stream_equals_whole(item, streamed, whole)
+
+
+def _stop_behind_thoughts(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        whole = client.ask(item, thinking=True)
+        for stop in thinking.pick_stops(whole):
+            for stream in (False, True):
+                reply = client.ask(item, thinking=True, stream=stream, extra={"stop": [stop]})
+                yield thinking.check_stopped(item, reply, whole, stop)
+
+
+def _count_numbers(client: Client, item: Item) -> Finding:
+    whole, streamed = (client.ask(item, thinking=True, stream=s, top_logprobs=TOP) for s in (False, True))
+    return thinking.check_numbered(item, streamed, whole)
 
 
 def _cut_short(client: Client, items: Sequence[Item]) -> Iterator[Finding]:

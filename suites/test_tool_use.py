@@ -117,6 +117,16 @@ def test_streams_parallel_calls_apart(client: Client, bank: Bank, evidence: Evid
 
 
 @pytest.mark.from_depth("full")
+def test_makes_one_call_where_one_is_wanted(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """`parallel_tool_calls: false`, as agents send it whose tools must not run beside each other: two things are asked
+    for and one call is made, whole and streamed."""
+    items = bank.parallel_calls(min(depth.parallel_calls, depth.streamed))
+    expect_ok(evidence, _ask_for_one_call(cell, client, items))
+
+
+@pytest.mark.from_depth("full")
 def test_tells_no_cut_call_as_a_call(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """`max_tokens` ends inside a call: half of it under `tool_calls` would be executed."""
     expect_ok(evidence, _cut_calls(client, pick_shortest(bank.calls(POOL), max(1, depth.streamed // 4))))
@@ -131,6 +141,13 @@ def _check_long_results(client: Client, items: Sequence[Item], rendered: Rendere
         yield protocol.check_envelope(item, reply, max_tokens=room)
         if rendered is not None:  # what is cut from the middle or the end shows in no answer
             yield protocol.check_prompt_tokens(item, reply, rendered(item))
+
+
+def _ask_for_one_call(cell: Cell, client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        for stream in (False, True):
+            reply = client.ask(item, stream=stream, extra={"parallel_tool_calls": False})
+            yield tool_choice.check_single(item, reply, dialect=cell.engine.dialect)
 
 
 def _cut_calls(client: Client, items: Sequence[Item]) -> Iterator[Finding]:

@@ -16,6 +16,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 Json = Any
+# Whose /v1/responses obeys `text.format`: vLLM's, whose request becomes structured outputs. llama.cpp 2026.10.11549
+# takes the field and ignores it, seen on the canary; SGLang states nothing.
+FORMS_RESPONSES: Final = frozenset({"vllm"})
 OBJECT: Final[Mapping[str, Json]] = {"response_format": {"type": "json_object"}}
 
 
@@ -23,6 +26,11 @@ def schema_fields(schema: Mapping[str, Json]) -> dict[str, Json]:
     """Return the request fields for a JSON schema, as OpenAI's client sends them."""
     named = {"name": "reply", "schema": dict(schema), "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
+def name_schema(schema: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what `text.format` of /v1/responses is for a JSON schema."""
+    return {"type": "json_schema", "name": "reply", "schema": dict(schema), "strict": True}
 
 
 def choice_fields(dialect: str, choices: Sequence[str]) -> dict[str, Json]:

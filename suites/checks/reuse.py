@@ -17,6 +17,21 @@ LARGEST_PAGE: Final = 64  # sparse backends force it, whatever the plan says
 FRAME_TOKENS: Final = 16  # of a template: `<|assistant|></think>` before a reply is another text behind it
 
 
+def check_told_cached(item: Item, streamed: Reply, whole: Reply) -> Finding:
+    """Check that a stream tells cached tokens where a whole reply to the same prompt tells some."""
+    told = whole.cached_tokens or 0
+    wrong = told > 0 and not streamed.cached_tokens
+    return Finding(
+        check="reuse.told_in_streams",
+        ok=not wrong,
+        expected=f"about {told} cached tokens in the usage of a stream",
+        got=str(streamed.cached_tokens),
+        item=item.id,
+        detail=f"a whole reply tells {told} cached tokens, a stream none" if wrong else "",
+        sensitive=told > 0,
+    )
+
+
 def check_cached(
     item: Item, before: Reply, now: Reply, cached: float | None, *, page: int, kept: bool = True
 ) -> Finding:

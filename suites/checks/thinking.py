@@ -23,6 +23,7 @@ from suites.checks.text import LEAKS
 
 SAID_TWICE_CHARS: Final = 24  # of a thought that stands in the answer, too: less may be chance
 REPARSED_WORDS: Final = 4
+TAG_TOKENS: Final = 6  # the tags around a thought, line breaks and an end token
 
 
 def check_answer(item: Item, reply: Reply) -> Finding:
@@ -152,6 +153,64 @@ def _find_faults_of_cut(cut: Reply, whole: Reply, max_tokens: int) -> Iterator[s
     # Greedy, so the longer thought must begin as the shorter: both are the same request but for its limit.
     if not whole.reasoning.strip().startswith(cut.reasoning.strip()):
         yield "the thought is another one than with more room"
+
+
+def pick_stops(whole: Reply) -> list[str]:
+    """Return a word of the answer that the thought does not say, and one of the thought; what there is of them."""
+    words, thought = whole.content.split(), whole.reasoning.split()
+    fresh = [word for word in words if word not in whole.reasoning]
+    return [each[len(each) // 2] for each in (fresh, thought) if each]
+
+
+def check_stopped(item: Item, reply: Reply, whole: Reply, stop: str) -> Finding:
+    """Check a reply with a thought that a stop string ended, inside the answer or inside the thought.
+
+    Engines search a thought for stop strings, or pass over it: both are taken. What is sent must end before the string.
+    """
+    wrong = list(_find_faults_of_stop(reply, whole, stop))
+    return Finding(
+        check="thinking.stopped",
+        ok=not wrong,
+        expected=f"the reply up to {stop!r}",
+        got=f"{reply.finish_reason=} {reply.reasoning!r} {reply.content!r}",
+        item=item.id,
+        detail="; ".join(wrong),
+        sensitive=bool(whole.reasoning.strip()),
+    )
+
+
+def _find_faults_of_stop(reply: Reply, whole: Reply, stop: str) -> Iterator[str]:
+    ended_inside = stop in whole.reasoning and not reply.content.strip()
+    if ended_inside and stop in reply.reasoning:
+        yield "the thought holds the stop string that ended it"
+    if stop in reply.content:
+        yield "the stop string was sent"
+    if LEAKS.search(reply.content):
+        yield "a tag of the thought stands in the content"
+    told = whole.reasoning.partition(stop)[0] if ended_inside else whole.reasoning
+    if " ".join(reply.reasoning.split()) != " ".join(told.split()):
+        yield "the thought is another one than without the stop string"
+    before = "" if ended_inside else whole.content.partition(stop)[0]
+    if reply.content.rstrip() != before.rstrip():
+        yield "the text is not what comes before the stop string"
+    if reply.finish_reason != "stop":
+        yield f"finish_reason is {reply.finish_reason!r}, not 'stop'"
+
+
+def check_numbered(item: Item, streamed: Reply, whole: Reply) -> Finding:
+    """Check that a stream with a thought has logprobs of about as many tokens as the whole reply: of its tags some
+    engines tell none."""
+    told, wanted = len(streamed.logprobs), len(whole.logprobs)
+    wrong = told < wanted - TAG_TOKENS
+    return Finding(
+        check="thinking.numbered",
+        ok=not wrong,
+        expected=f"{wanted} positions, as in the whole reply",
+        got=f"{told} positions",
+        item=item.id,
+        detail="the thought of the stream has no logprobs" if wrong else "",
+        sensitive=wanted > TAG_TOKENS and bool(whole.reasoning.strip()),
+    )
 
 
 def check_effort(efforts: Sequence[str], spent: Sequence[int]) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -59,7 +59,25 @@ def obey_fields(answer: Answer, asked: Asked, max_tokens: int) -> Answer:
     if asked.hot:
         drawn = random.Random(asked.seed).choices(HOT_WORDS, k=max_tokens)
         answer = replace(answer, content="".join(drawn), finish_reason="length")
-    return replace(answer, choices=(answer.content,) * asked.n) if asked.n > 1 else answer
+    if asked.echoes:
+        prompt = tokens(asked.prompt)
+        numbers = (None, *(-0.1 * (len(token) % 7) for token in prompt[1:]))
+        said = len(tokens(answer.content)) + (answer.finish_reason != "length")
+        answer = replace(answer, content=asked.prompt + answer.content, echoed=numbers, completion_tokens=said)
+    if asked.single:
+        answer = replace(answer, calls=answer.calls[:1])
+    if asked.load and asked.logprobs:  # past the end of a reply nobody is sure
+        unsure = {" unsaid": -1.2, " other": -5.0, " others": -6.0, " none": -7.0}
+        answer = replace(answer, positions=tuple({token: -0.4, **unsure} for token in tokens(answer.content)))
+    return replace(answer, choices=tuple(_draw_choices(answer, asked, max_tokens))) if asked.n > 1 else answer
+
+
+def _draw_choices(answer: Answer, asked: Asked, max_tokens: int) -> Iterator[str]:
+    """Yield the contents of several choices: where they are hot, each is drawn for itself."""
+    yield answer.content
+    for place in range(1, asked.n):
+        drawn = random.Random(f"{asked.seed}.{place}").choices(HOT_WORDS, k=max_tokens)
+        yield "".join(drawn) if asked.hot else answer.content
 
 
 def _said(asked: Asked, max_tokens: int) -> Answer:

@@ -60,6 +60,11 @@ class Asked:
     room: int = 0  # max_tokens
     logprobs: bool = False
     penalised: bool = False
+    present: bool = False  # by presence_penalty
+    echoes: bool = False  # /v1/completions with echo
+    single: bool = False  # parallel_tool_calls is off
+    hang_ups: int = 0  # of clients before it
+    assistants: int = 0  # messages of the assistant before it
     greedy: bool = False  # sampled of one candidate
     fills: bool = False  # prompt and reply take the whole context
     uncached: bool = False  # told not to read the prefix cache
@@ -92,6 +97,7 @@ class Answer:
     calls: tuple[ToolCall, ...] = ()
     finish_reason: str = "stop"
     prompt_tokens: int = 0
+    echoed: tuple[float | None, ...] = ()  # the numbers of its prompt, which stands before the content
     cached_tokens: int = 0
     completion_tokens: int | None = None  # None: counted from the text
     status: int = 200
@@ -134,6 +140,7 @@ class Defect:
     chunk_factor: int = 1  # times the chunk size that was asked for
     healthy: bool = True
     bank: str = "glm5"  # whose questions it is asked
+    dialect: str = "llamacpp"  # which engine it speaks as: some claim what others do not
 
 
 def words(change: Callable[[str], str]) -> Damage:

@@ -34,7 +34,7 @@ from tests.faults.stub.answers import item_from_json, obey_fields, right, tokens
 from tests.faults.stub.claims import HONEST, Claims
 from tests.faults.stub.defect import Answer, Asked, Defect
 from tests.faults.stub.dialect import DIALECTS, Setting
-from tests.faults.stub.forms import form_of
+from tests.faults.stub.fields_read import join_parts, read_fields
 from tests.faults.stub.refusals import is_odd, list_arguments
 from tests.faults.stub.replies import MODEL, spent
 from tests.faults.stub.server import Server
@@ -45,9 +45,6 @@ API_KEY_ENV: Final = "STUB_API_KEY"
 DRAFT_ACCEPTED: Final = 0.8  # of the drafts, one token each, when healthy
 HEALTHY: Final = Defect(family="none", kills=())
 RENDERED: Final = ("fact", "chat")
-HOT: Final = 2.0  # temperature
-STRONG: Final = 1.5  # frequency_penalty: no token is said twice
-NARROW_SHARE: Final = 0.01  # of top_p
 _FILLER = re.compile(r"^(?: a)*\n")  # none where the question has the wanted length by itself
 __all__ = ["API_KEY_ENV", "MODEL", "Pace", "StubEngine"]
 
@@ -67,7 +64,7 @@ class StubEngine:
         self,
         *,
         defect: str | None = None,
-        dialect: str = "llamacpp",
+        dialect: str | None = None,
         api_key: str = "stub-key",
         port: int = 0,
         index_topk: int = 256,
@@ -81,12 +78,18 @@ class StubEngine:
         if defect is not None and defect not in DEFECTS:
             raise ValueError(f"no defect {defect!r}{suggest_nearest(defect, DEFECTS)}")
         self.defect = DEFECTS[defect] if defect else HEALTHY
-        self.dialect, self.api_key, self.pace, self.in_process = dialects.named(dialect), api_key, pace, in_process
+        self.dialect, self.api_key, self.pace, self.in_process = (
+            dialects.named(dialect or self.defect.dialect),
+            api_key,
+            pace,
+            in_process,
+        )
         self.index_topk, self.claims = index_topk, claims
         self.setting = Setting(context=context, chunk_tokens=chunk_tokens, version=claims.version)
         self.stopping = threading.Event()
         self.log_path = log
         self._book: dict[str, Item] = {}
+        self._recalls: list[Item] = []
         self._counted: dict[str, float] = {}
         self._lock = threading.Lock()
         self._requests = self._inside = self._most_inside = self._loads = self.refused = self.hang_ups = 0
@@ -137,6 +140,8 @@ class StubEngine:
         self._book[_key(item.messages, item.tools)] = item
         if item.kind in RENDERED and not item.tools:  # over /v1/completions
             self._book[_key([{"role": "user", "content": render_prompt(item.messages)}], ())] = item
+        if item.kind == "recall":  # a turn of which may be edited, or left
+            self._recalls.append(item)
         # Whoever asks puts the conversation so far before the one, and other arguments into the call before the other.
         if item.kind in ("agent_loop", "tool_result"):
             self._book[_turn_key(item.messages, item.tools)] = item
@@ -181,7 +186,9 @@ class StubEngine:
         """Return the request with its circumstances; `leave` ends what this begins."""
         tools, load = request.get("tools") or (), bool(request.get("ignore_eos"))
         key = _key(request["messages"], tools)
-        item = self._book.get(key) or (self._book.get(_turn_key(request["messages"], tools)) if tools else None)
+        item = self._book.get(key) or (
+            self._book.get(_turn_key(request["messages"], tools)) if tools else self._remember(request["messages"])
+        )
         prompt = _prompt_tokens(item, request)
         prefix = key + self._salt(request)
         found = self._find_cached(request, prompt) if request.get("cache_prompt", True) else 0
@@ -211,8 +218,9 @@ class StubEngine:
                 spoiled=prefix in self._half_read.values(),
                 beside=tuple(self._open.values()),
                 refused=self.refused,
+                hang_ups=self.hang_ups,
                 odd=any(map(is_odd, list_arguments(request))),
-                **_read_fields(request),
+                **read_fields(request),
             )
             if prefix not in self._cached:
                 self._half_read[self._requests] = prefix
@@ -221,6 +229,12 @@ class StubEngine:
             self._thought_before = asked.thinking
             self._open[threading.get_ident()] = replace(asked, beside=())
         return asked
+
+    def _remember(self, messages: Json) -> Item | None:
+        """Return the item that asks the same at its end and whose answer this conversation tells."""
+        told = " ".join(str(m.get("content")) for m in messages[:-1])
+        known = (i for i in self._recalls if i.messages[-1] == messages[-1])
+        return next((i for i in known if (i.answer or "?").split()[-1].strip(".") in told), None)
 
     def _salt(self, request: Mapping[str, Json]) -> str:
         return str(request.get("cache_salt", "")) * self.dialect.salted
@@ -311,13 +325,9 @@ class _Overheard:
 
 def _key(messages: Json, tools: Json) -> str:
     """Return a key for what was asked. Filler before a question, which makes lengths exact, does not change it."""
-    told = [{**m, "content": _join_parts(m["content"])} if m.get("content") else m for m in messages]
+    told = [{**m, "content": join_parts(m["content"])} if m.get("content") else m for m in messages]
     asked = [{**m, "content": _FILLER.sub("", m["content"])} if m.get("content") else m for m in told]
     return json.dumps([asked, list(tools)], sort_keys=True, ensure_ascii=False)
-
-
-def _join_parts(content: Json) -> Json:
-    return "".join(part["text"] for part in content) if isinstance(content, list) else content
 
 
 def _turn_key(messages: Json, tools: Json) -> str:
@@ -326,52 +336,10 @@ def _turn_key(messages: Json, tools: Json) -> str:
     return _key([{k: v for k, v in m.items() if k != "tool_call_id"} for m in messages[last + 1 :]], tools)
 
 
-def _is_hot(request: Mapping[str, Json]) -> bool:
-    """Whether the sampler may take nearly any token."""
-    narrow = request.get("top_k") == 1 or float(request.get("top_p", 1.0)) < NARROW_SHARE
-    return float(request.get("temperature", 0.0)) >= HOT and not narrow
-
-
-def _read_fields(request: Mapping[str, Json]) -> dict[str, Any]:
-    """Return the circumstances that the request's own fields are, whatever else the stub has seen."""
-    template = request.get("chat_template_kwargs") or {}
-    return {
-        "stream": bool(request.get("stream")),
-        "choice": request.get("tool_choice", "auto"),
-        "sampled": float(request.get("temperature", 0.0)) > 0,
-        "thinking": _thinks(request),
-        "effort": str(template.get("reasoning_effort", "")),
-        "messages": len(request["messages"]),
-        "systems": sum(len(tokens(str(m["content"]))) for m in request["messages"] if m["role"] == "system"),
-        "form": form_of(request),
-        "surface": str(request.get("surface", "")),
-        "stop": (request.get("stop") or [""])[0],
-        "stops": tuple(request.get("stop") or ()),
-        "hot": _is_hot(request),
-        "parted": any(isinstance(m.get("content"), list) for m in request["messages"]),
-        "newer_limit": "max_completion_tokens" in request,
-        "biased": bool(request.get("logit_bias")),
-        "n": int(request.get("n", 1)),
-        "least": int(request.get("min_tokens", 0)),
-        "room": int(request.get("max_tokens", 16)),
-        "logprobs": bool(request.get("logprobs")),
-        "penalised": float(request.get("frequency_penalty", 0.0)) >= STRONG,
-        "greedy": request.get("top_k") == 1,
-        "uncached": not request.get("cache_prompt", True),
-        "prompt": "\n".join(str(_join_parts(m.get("content"))) for m in request["messages"]),
-    }
-
-
-def _thinks(request: Mapping[str, Json]) -> bool:
-    """Whether any switch of a template is on."""
-    asked = request.get("chat_template_kwargs") or {}
-    return bool(asked.get("enable_thinking") or asked.get("thinking"))
-
-
 def _prompt_tokens(item: Item | None, request: Mapping[str, Json]) -> int:
     if item is not None and item.tokens_prompt_about is not None:
         return item.tokens_prompt_about
-    return len(tokens("".join(str(_join_parts(m.get("content"))) for m in request["messages"])))
+    return len(tokens("".join(str(join_parts(m.get("content"))) for m in request["messages"])))
 
 
 def main(argv: list[str] | None = None) -> int:

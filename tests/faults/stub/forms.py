@@ -12,9 +12,9 @@ Json = Any
 
 def form_of(request: Mapping[str, Json]) -> Json:
     """Return what the reply must be; None for free text."""
-    wanted = request.get("response_format") or {}
-    if wanted.get("type") == "json_schema":
-        return {"schema": wanted["json_schema"]["schema"]}
+    wanted: Mapping[str, Json] = request.get("response_format") or (request.get("text") or {}).get("format") or {}
+    if wanted.get("type") == "json_schema":  # /v1/responses names it one level higher
+        return {"schema": wanted.get("json_schema", wanted)["schema"]}
     if wanted.get("type") == "json_object":
         return {"object": True}
     if choices := (request.get("structured_outputs") or {}).get("choice"):

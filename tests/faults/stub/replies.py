@@ -34,7 +34,7 @@ def document(answer: Answer, dialect: Dialect, *, logprobs: bool) -> dict[str, J
     choice: dict[str, Json] = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
     if logprobs:
         told = [_list_candidates(each) for each in answer.positions]
-        choice["logprobs"] = {"content": told or [_logprob(t, answer) for t in tokens(answer.content)]}
+        choice["logprobs"] = {"content": told or [_logprob(t, answer) for t in _list_said(answer)]}
     return {
         "id": "stub",
         "object": "chat.completion",
@@ -62,17 +62,24 @@ def events(answer: Answer, dialect: Dialect, *, logprobs: bool = False) -> Itera
     event = partial(_event, answer.model)
     yield event({"role": "assistant", "content": "" if dialect.nulls else None})
     for token in tokens(answer.reasoning):
-        yield event({**empty, dialect.reasoning: token})
+        yield _number(event({**empty, dialect.reasoning: token}), token, answer, logprobs=logprobs)
     for token in tokens(answer.content):
-        told = event({**empty, "content": token})
-        if logprobs:
-            told["choices"][0]["logprobs"] = {"content": [_logprob(token, answer)]}
-        yield told
+        yield _number(event({**empty, "content": token}), token, answer, logprobs=logprobs)
     for index, call in enumerate(answer.calls):
         yield from (event({**empty, "tool_calls": [delta]}) for delta in _deltas(index, call, dialect))
     yield event({**empty}, answer.finish_reason)
     if answer.usage:
         yield {"id": "stub", "model": answer.model, "choices": [], **_usage(answer)}
+
+
+def _list_said(answer: Answer) -> list[str]:
+    return tokens(answer.reasoning) + tokens(answer.content)
+
+
+def _number(event: dict[str, Json], token: str, answer: Answer, *, logprobs: bool) -> dict[str, Json]:
+    if logprobs:
+        event["choices"][0]["logprobs"] = {"content": [_logprob(token, answer)]}
+    return event
 
 
 def _stream_choices(answer: Answer, empty: Mapping[str, Json]) -> Iterator[dict[str, Json]]:

@@ -50,7 +50,9 @@ def document(surface: str, answer: Answer) -> dict[str, Json]:
     counted = _count(surface, answer)
     match surface:
         case "completions":
-            choice = {"index": 0, "text": answer.content, "finish_reason": answer.finish_reason}
+            choice: Json = {"index": 0, "text": answer.content, "finish_reason": answer.finish_reason}
+            if answer.echoed:
+                choice["logprobs"] = {"token_logprobs": [*answer.echoed, -0.01]}
             return {"object": "text_completion", "model": answer.model, "choices": [choice], **counted}
         case "responses":
             status = STATUSES.get(answer.finish_reason, answer.finish_reason)
@@ -101,11 +103,17 @@ def _chunks(answer: Answer) -> Iterator[dict[str, Json]]:
 
 
 def _response_events(answer: Answer) -> Iterator[dict[str, Json]]:
+    for number, event in enumerate(_list_response_events(answer)):
+        yield {**event, "sequence_number": number}
+
+
+def _list_response_events(answer: Answer) -> Iterator[dict[str, Json]]:
     yield {"type": "response.created", "response": {"status": "in_progress"}}
-    for token in tokens(answer.reasoning):
-        yield {"type": "response.reasoning_text.delta", "delta": token}
-    for token in tokens(answer.content):
-        yield {"type": "response.output_text.delta", "delta": token}
+    place = 0
+    for name, said in (("reasoning_text", answer.reasoning), ("output_text", answer.content)):
+        where = {"output_index": place, "content_index": 0, "item_id": f"item_{place}"}
+        yield from ({"type": f"response.{name}.delta", "delta": token, **where} for token in tokens(said))
+        place += bool(said)
     for call in answer.calls:
         yield {"type": "response.function_call_arguments.done", "arguments": call.arguments}
     whole = document("responses", answer)

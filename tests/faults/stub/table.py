@@ -24,6 +24,7 @@ from tests.faults.stub import (
     protocol,
     refusals,
     reported,
+    reported_again,
     results,
     retold,
     reuse,
@@ -67,5 +68,6 @@ DEFECTS: Mapping[str, Defect] = {
     **identity.DEFECTS,
     **agents.DEFECTS,
     **reported.DEFECTS,
+    **reported_again.DEFECTS,
     **hostile.DEFECTS,
 }

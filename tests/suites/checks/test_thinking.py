@@ -144,3 +144,36 @@ def test_a_thought_of_a_few_words_is_not_cut(thought: str, *, judged: bool) -> N
 def test_a_thought_comes_again_behind_none(before: str, again: str, *, ok: bool, sensitive: bool) -> None:
     found = thinking.check_switched_on(FACT, replace(RIGHT, reasoning=before), replace(RIGHT, reasoning=again))
     assert (found.ok, found.sensitive) == (ok, sensitive)
+
+
+STOPPED = replace(RIGHT, content="It is")
+
+
+@pytest.mark.parametrize(
+    ("reply", "stop", "ok"),
+    [
+        (STOPPED, "Paris.", True),
+        (replace(STOPPED, reasoning=""), "Paris.", False),
+        (replace(STOPPED, reasoning=THOUGHT[:20]), "Paris.", False),
+        (replace(STOPPED, content="It is Paris."), "Paris.", False),
+        (replace(STOPPED, finish_reason="length"), "Paris.", False),
+        (replace(STOPPED, content="</think>It is"), "Paris.", False),
+        (replace(RIGHT, content="", reasoning="The user asks for a "), "capital.", True),
+        (replace(RIGHT, content="", reasoning="The user asks for a capital."), "capital.", False),
+        (RIGHT, "capital.", True),  # engines may pass over thoughts
+    ],
+)
+def test_a_stop_string_ends_a_reply_with_a_thought_before_it(reply: Reply, stop: str, *, ok: bool) -> None:
+    assert thinking.check_stopped(FACT, reply, RIGHT, stop).ok is ok
+
+
+def test_stop_strings_are_of_the_answer_and_of_the_thought() -> None:
+    assert thinking.pick_stops(RIGHT) == ["is", "I"]
+    assert thinking.pick_stops(replace(RIGHT, reasoning="")) == ["is"]
+
+
+@pytest.mark.parametrize(("told", "ok"), [(20, True), (15, True), (9, False), (0, False)])
+def test_a_streamed_thought_has_its_numbers(told: int, *, ok: bool) -> None:
+    whole, streamed = (replace(RIGHT, logprobs=[{}] * count) for count in (20, told))
+    assert thinking.check_numbered(FACT, streamed, whole).ok is ok
+    assert not thinking.check_numbered(FACT, streamed, replace(whole, logprobs=[])).sensitive
