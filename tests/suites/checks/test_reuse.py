@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
-from suites.checks.reuse import check_cached
+from suites.checks.reuse import check_cached, check_told_cached
 
 ITEM = Item(id="x.2", kind="needle", messages=({"role": "user", "content": "And the other?"},), answer="a1b2c3")
 BEFORE = Reply(content="a1b2c3", prompt_tokens=1000, completion_tokens=20)
@@ -64,3 +64,14 @@ def test_a_finding_tells_both_bounds_and_what_was_told() -> None:
     assert less.data == {"prompt_tokens": 1060, "cached_tokens": 855, "least": 856, "most": 1020}
     one = replace(BEFORE, prompt_tokens=145)  # two pages of 64 and the frame leave one token
     assert check_cached(ITEM, one, NOW, 1, page=1).sensitive
+
+
+@pytest.mark.parametrize(
+    ("whole", "streamed", "ok", "sensitive"),
+    [(64, 64, True, True), (64, 0, False, True), (64, None, False, True), (0, 0, True, False), (None, 8, True, False)],
+)
+def test_a_stream_tells_what_was_cached_where_a_whole_reply_does(
+    whole: int | None, streamed: int | None, *, ok: bool, sensitive: bool
+) -> None:
+    found = check_told_cached(ITEM, replace(NOW, cached_tokens=streamed), replace(NOW, cached_tokens=whole))
+    assert (found.ok, found.sensitive) == (ok, sensitive)

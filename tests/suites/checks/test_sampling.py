@@ -64,7 +64,7 @@ def position(token: str, value: float, rival: str, less: float) -> dict[str, Any
     ],
 )
 def test_a_presence_penalty_must_change_what_is_nearly_as_likely(second: dict[str, Any], place: int | None) -> None:
-    plain = Reply(content=" sea sea", logprobs=[position(" sea", -0.1, " tin", -9.0), second])
+    plain = Reply(content=" sea sea", logprobs=(position(" sea", -0.1, " tin", -9.0), second))
     assert sampling.find_present_place(ITEM, plain, 2.0) == place
     same = sampling.check_presence(ITEM, Reply(content=" sea sea"), plain, 2.0)
     assert (same.ok, same.sensitive) == (place is None, place is not None)

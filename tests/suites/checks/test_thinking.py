@@ -174,6 +174,6 @@ def test_stop_strings_are_of_the_answer_and_of_the_thought() -> None:
 
 @pytest.mark.parametrize(("told", "ok"), [(20, True), (15, True), (9, False), (0, False)])
 def test_a_streamed_thought_has_its_numbers(told: int, *, ok: bool) -> None:
-    whole, streamed = (replace(RIGHT, logprobs=[{}] * count) for count in (20, told))
+    whole, streamed = (replace(RIGHT, logprobs=({},) * count) for count in (20, told))
     assert thinking.check_numbered(FACT, streamed, whole).ok is ok
-    assert not thinking.check_numbered(FACT, streamed, replace(whole, logprobs=[])).sensitive
+    assert not thinking.check_numbered(FACT, streamed, replace(whole, logprobs=())).sensitive

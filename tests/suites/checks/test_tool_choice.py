@@ -141,3 +141,18 @@ def test_the_field_is_openais() -> None:
     assert tool_choice.tool_choice_field("none") == {"tool_choice": "none"}
     named = tool_choice.tool_choice_field("named", "f")
     assert json.dumps(named) == '{"tool_choice": {"type": "function", "function": {"name": "f"}}}'
+
+
+TWO = replace(ASKED, call=(*ASKED.call, ExpectedCall(name="traffic", arguments={"city": "Rome"})))
+
+
+def test_one_call_of_two_is_made_where_one_is_wanted() -> None:
+    both = replace(
+        calling("forecast"),
+        tool_calls=(*calling("forecast").tool_calls, replace(calling("traffic").tool_calls[0], id="2")),
+    )
+    assert tool_choice.check_single(TWO, calling("traffic"), dialect="vllm").ok
+    for reply in (both, WORDS, calling("forecast", '{"city": "Lima"}')):
+        assert not tool_choice.check_single(TWO, reply, dialect="vllm").ok
+        told = tool_choice.check_single(TWO, reply, dialect="sglang")
+        assert (told.ok, told.sensitive) == (True, False)
