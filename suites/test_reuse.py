@@ -114,7 +114,7 @@ def _go_on_behind_left(cell: Cell, client: Client, item: Item, story: Item) -> I
     client.ask(first, stream=True, leave_after=LEFT_AFTER, max_tokens=LEFT_TOKENS)
     warm.append(client.ask(talk, top_logprobs=TOP))
     cold = client.ask(talk, top_logprobs=TOP, extra=bypass_prefix_cache(client, cell.engine.dialect))
-    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
+    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format, cell.checkpoint.made_by)
     for reply in warm:
         yield company.check_same_answer(talk, [cold], reply, check="reuse.left_turn", tie=tie)
 

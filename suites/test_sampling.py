@@ -64,7 +64,7 @@ def test_numbers_a_stream_as_it_numbers_the_whole(
 ) -> None:
     """Where a step makes several tokens, or text waits for what follows, numbers have come a token late: each is sound
     by itself, and is another token's."""
-    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
+    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format, cell.checkpoint.made_by)
     # Not of characters that are several tokens: llama.cpp's numbers there are of the last token alone (seen, whole).
     items = bank.long_generation(min(1, depth.fields))
     expect_ok(evidence, (_compare_numbers(client, item, tie, numbered=numbers_streams(cell)) for item in items))

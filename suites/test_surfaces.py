@@ -68,7 +68,10 @@ def _echo_twice(cell: Cell, client: Client, item: Item) -> Finding:
         if refused.status in ABSENT:
             pytest.skip(f"NOT_EVIDENCE: the server has no {PATHS['completions']} (HTTP {refused.status})")
         return fields.check_refused_field(item, "echo", refused.status, refused.body)
-    allowed, claimed = 2 * isolation.logprob_tolerance(cell.checkpoint.format), cell.engine.dialect in ECHOES
+    allowed, claimed = (
+        2 * isolation.logprob_tolerance(cell.checkpoint.format, cell.checkpoint.made_by),
+        cell.engine.dialect in ECHOES,
+    )
     return echo.check_echo(item, prompt, first, again, allowed=allowed, claimed=claimed)
 
 

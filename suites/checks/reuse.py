@@ -25,7 +25,7 @@ def check_told_cached(item: Item, streamed: Reply, whole: Reply) -> Finding:
         check="reuse.told_in_streams",
         ok=not wrong,
         expected=f"about {told} cached tokens in the usage of a stream",
-        got=str(streamed.cached_tokens),
+        got=f"{streamed.cached_tokens or 'none'} told",
         item=item.id,
         detail=f"a whole reply tells {told} cached tokens, a stream none" if wrong else "",
         sensitive=told > 0,

@@ -168,7 +168,7 @@ def test_a_stop_string_ends_a_reply_with_a_thought_before_it(reply: Reply, stop:
 
 
 def test_stop_strings_are_of_the_answer_and_of_the_thought() -> None:
-    assert thinking.pick_stops(RIGHT) == ["is", "I"]
+    assert thinking.pick_stops(RIGHT) == ["is", "capital."]
     assert thinking.pick_stops(replace(RIGHT, reasoning="")) == ["is"]
 
 
