@@ -59,7 +59,7 @@ def _number_late(told: list[Json]) -> list[Json]:
 
 def _draw_beside(answer: Answer, asked: Asked) -> Answer:
     held = replace(answer, hold_s=HELD_S)
-    return replace(held, content=f" tin{answer.content[4:]}") if asked.beside else held
+    return replace(held, content=f" fig{answer.content[4:]}") if asked.beside else held
 
 
 def _make_every_call(answer: Answer, asked: Asked) -> Answer:
